@@ -1,5 +1,6 @@
 //! `cycles:`, a section of ours: when a cycle is done, how many there may be at once, and how long they are kept.
 
+use jiff::tz::TimeZone;
 use serde::Deserialize;
 
 use super::check::ConfigCheck;
@@ -9,7 +10,7 @@ use super::raw::RawSpan;
 use super::words::unknown_worker;
 use crate::suggest::did_you_mean;
 use indexmap::IndexMap;
-use nowcast_core::{CycleMessage, CyclesPolicy};
+use nowcast_core::{CycleFormat, CycleMessage, CyclesPolicy, cycle_format};
 use pyyaml::Value;
 
 /// The section's name.
@@ -68,6 +69,27 @@ impl ConfigCheck<'_> {
         }
         let keep = raw.keep.map_or(CyclesPolicy::default().keep, |span| span.0);
         Some(CyclesPolicy { keep, done, max_active: raw.max_active })
+    }
+
+    /// Check `cycle` and `shift` of an entry, for times of a zone.
+    pub(super) fn cycle_format(
+        &mut self,
+        path: &[&str],
+        cycle: Option<&str>,
+        shift: Option<&str>,
+        zone: &TimeZone,
+    ) -> Option<Option<CycleFormat>> {
+        let (key, problem) = match (cycle, shift.map(cycle_format::shift).transpose()) {
+            (_, Err(text)) => ("shift", text),
+            (None, Ok(None)) => return Some(None),
+            (None, Ok(Some(_))) => ("shift", "moves the time of `cycle:`, which is missing".to_owned()),
+            (Some(format), Ok(shift)) => match CycleFormat::parse(format, shift.unwrap_or_default(), zone) {
+                Ok(cycle) => return Some(Some(cycle)),
+                Err(text) => ("cycle", text),
+            },
+        };
+        self.report(Severity::Error, &[path, &[key]].concat(), problem);
+        None
     }
 
     /// Refuse limits on cycles if no cycle is ever done.

@@ -38,6 +38,8 @@ struct RawExpectation {
     since: Option<String>,
     days: Option<Names>,
     timezone: Option<String>,
+    cycle: Option<String>,
+    shift: Option<String>,
 }
 
 impl ConfigCheck<'_> {
@@ -87,11 +89,15 @@ impl ConfigCheck<'_> {
             None => Some(TimeZone::system()),
             Some(name) => self.zone(&path, name),
         };
+        let cycle = zone
+            .as_ref()
+            .map(|zone| self.cycle_format(&path, raw.cycle.as_deref(), raw.shift.as_deref(), zone));
         let r#type = raw.r#type.unwrap_or_else(|| SUCCESS.to_owned());
         if let Some(registry) = registry {
             self.registered_message(&path, &raw.worker, &r#type, registry)?;
         }
-        Some(Expectation { worker: raw.worker, r#type, by: by?, since: since?, days: days?, zone: zone? })
+        let (worker, cycle) = (raw.worker, cycle??);
+        Some(Expectation { worker, r#type, by: by?, since: since?, days: days?, zone: zone?, cycle })
     }
 
     fn time(&mut self, path: &[&str; 2], key: &str, text: &str) -> Option<Time> {

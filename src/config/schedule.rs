@@ -12,7 +12,6 @@ use super::repeated_hour;
 use super::scheduled::{CatchUp, ScheduledWorker};
 use super::times::Times;
 use crate::suggest::did_you_mean;
-use nowcast_core::{CycleFormat, cycle_format};
 use pyyaml::Value;
 
 /// The section's name.
@@ -133,23 +132,7 @@ impl ConfigCheck<'_> {
             None => TimeZone::system(),
             Some(name) => self.zone(&path, name)?,
         };
-        let cycle = match (&raw.cycle, &raw.shift) {
-            (None, None) => None,
-            (None, Some(_)) => {
-                let text = "moves the time of `cycle:`, which is missing".to_owned();
-                return refuse(self, "shift", text);
-            }
-            (Some(format), shift) => {
-                let shift = match shift.as_deref().map(cycle_format::shift).transpose() {
-                    Ok(shift) => shift.unwrap_or_default(),
-                    Err(text) => return refuse(self, "shift", text),
-                };
-                match CycleFormat::parse(format, shift, &zone) {
-                    Ok(cycle) => Some(cycle),
-                    Err(text) => return refuse(self, "cycle", text),
-                }
-            }
-        };
+        let cycle = self.cycle_format(&path, raw.cycle.as_deref(), raw.shift.as_deref(), &zone)?;
         if module.contains(|sign: char| sign.is_whitespace() || sign.is_control()) || module.is_empty() {
             self.report(Severity::Error, &path, "a worker's name has no spaces".to_owned());
             return None;

@@ -11,6 +11,8 @@ use jiff::{Timestamp, ToSpan, ZonedDateTime};
 use serde::{Deserialize, Serialize};
 
 use crate::clock::{Now, Steady};
+use crate::cycle::Cycle;
+use crate::cycles::Cycles;
 use crate::policy::Expectation;
 
 /// Days among which the next deadline is searched: more than a week, since a clock change or the first window may cost one.
@@ -37,6 +39,9 @@ pub struct Expected {
     pub evaluated_until: Timestamp,
     /// The last missed deadline, until a message is received.
     pub late: Option<ZonedDateTime>,
+    /// The cycle of the message that missed it, if only a message of that cycle meets it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub late_cycle: Option<Cycle>,
 }
 
 /// All expected messages, by worker and message type.
@@ -46,6 +51,8 @@ pub type AllExpected = BTreeMap<(String, String), Expected>;
 pub(super) struct Deadline {
     pub(super) at: ZonedDateTime,
     since: Timestamp,
+    /// The cycle of the message that meets it, if it must be of one.
+    pub(super) cycle: Option<Cycle>,
 }
 
 impl Expected {
@@ -59,6 +66,7 @@ impl Expected {
             last_received_steady: None,
             evaluated_until: now.wall,
             late: None,
+            late_cycle: None,
         }
     }
 
@@ -74,7 +82,11 @@ impl Expected {
 
     /// Return whether a message was received since the window of a deadline began. One between the deadline and its
     /// evaluation counts too: it may have waited for a manager that was down.
-    pub(super) fn is_met(&self, deadline: &Deadline, now: Now) -> bool {
+    /// For a deadline with a cycle, any message of that cycle counts.
+    pub(super) fn is_met(&self, deadline: &Deadline, now: Now, cycles: &Cycles) -> bool {
+        if let Some(cycle) = &deadline.cycle {
+            return cycles.last(&self.worker, &self.r#type, Some(cycle)).is_some();
+        }
         self.last_received(now).is_some_and(|received| deadline.since <= received)
     }
 
@@ -86,6 +98,7 @@ impl Expected {
         }
         self.evaluated_until = now;
         self.late = self.late.take().filter(|late| is_past(late.timestamp()));
+        self.late_cycle = self.late_cycle.take().filter(|_| self.late.is_some());
         true
     }
 
@@ -124,10 +137,13 @@ impl Expected {
 
 /// Return the deadline of a day.
 fn deadline(expectation: &Expectation, date: Date) -> Option<Deadline> {
-    let Expectation { by, since, zone, .. } = expectation;
+    let Expectation { by, since, zone, cycle, .. } = expectation;
     let begin = if since < by { date } else { date.yesterday().ok()? };
     let moment = |date: Date, time| date.to_datetime(time).to_zoned_datetime(zone.clone()).ok();
-    Some(Deadline { at: moment(date, *by)?, since: moment(begin, *since)?.timestamp() })
+    let (at, since) = (moment(date, *by)?, moment(begin, *since)?.timestamp());
+    // The configuration is checked with a sample; a label that cannot be made of another time is rather none than wrong.
+    let cycle = cycle.as_ref().and_then(|format| format.label(&at).ok());
+    Some(Deadline { at, since, cycle })
 }
 
 #[cfg(test)]
@@ -145,6 +161,7 @@ mod tests {
             since: since.parse().unwrap(),
             days: days.to_vec(),
             zone: jiff::tz::TimeZone::get("America/Vancouver").unwrap(),
+            cycle: None,
         }
     }
 
@@ -195,7 +212,7 @@ mod tests {
         assert_eq!(deadline.at.timestamp(), moment("2026-03-14T16:00:00Z"));
         for (received, is_met) in [("11:59:59", false), ("12:00:00", true), ("17:00:00", true)] {
             expected.receive(at(&format!("2026-03-14T{received}Z")));
-            assert_eq!(expected.is_met(&deadline, NOW), is_met, "{received}");
+            assert_eq!(expected.is_met(&deadline, NOW, &Cycles::default()), is_met, "{received}");
         }
         expected.evaluated_until = moment("2026-03-14T16:00:00Z");
         assert!(expected.last(&expectation, at("2026-03-14T18:00:00Z")).is_none());

@@ -23,7 +23,9 @@ impl Decision<'_> {
         let key = (source.clone(), r#type.clone());
         let known = self.state.expected.get(&key).cloned();
         let mut expected = known.unwrap_or_else(|| Expected::new(source, r#type, now));
-        if let Some(by) = expected.late.take() {
+        let is_late_one = expected.late_cycle.is_none() || expected.late_cycle == message.cycle;
+        if let Some(by) = expected.late.take_if(|_| is_late_one) {
+            expected.late_cycle = None;
             let late = now.wall.duration_since(by.timestamp());
             let minutes = late.as_mins();
             self.log(
@@ -87,7 +89,7 @@ impl Decision<'_> {
         for mut expected in all {
             let Some(deadline) = self.state.last_deadline(&expected, now) else { continue };
             expected.evaluated_until = deadline.at.timestamp();
-            if !expected.is_met(&deadline, now) {
+            if !expected.is_met(&deadline, now, &self.state.cycles) {
                 let Expected { worker, r#type, .. } = &expected;
                 let last = expected.last_received(now).map_or_else(
                     || "none has been received".to_owned(),
@@ -96,12 +98,14 @@ impl Decision<'_> {
                         format!("the last one was received {}", received.strftime("%Y-%m-%d %H:%M"))
                     },
                 );
+                let of_cycle =
+                    deadline.cycle.as_ref().map(|cycle| format!(" of cycle {cycle}")).unwrap_or_default();
                 let text = format!(
-                    "{worker}: ({type}) is late: it was expected by {}; {last}",
+                    "{worker}: ({type}){of_cycle} is late: it was expected by {}; {last}",
                     deadline.at.strftime("%Y-%m-%d %H:%M %Z")
                 );
                 self.alarm(Alarm::Late, &worker.clone(), text);
-                expected.late = Some(deadline.at);
+                (expected.late, expected.late_cycle) = (Some(deadline.at), deadline.cycle);
             }
             self.change(Change::Expected(expected));
         }

@@ -6,6 +6,7 @@ use jiff::civil::{Time, Weekday};
 use jiff::tz::TimeZone;
 use pyyaml::Value;
 
+use crate::cycle_format::CycleFormat;
 use crate::next_worker::LOCALHOST;
 
 /// The part of the configuration that decisions depend on.
@@ -103,6 +104,8 @@ pub struct Expectation {
     pub days: Vec<Weekday>,
     /// `timezone`
     pub zone: TimeZone,
+    /// `cycle`: only a message of the cycle that this makes of the deadline meets it.
+    pub cycle: Option<CycleFormat>,
 }
 
 #[cfg(test)]

@@ -1,7 +1,9 @@
 //! Messages that must have come before a time of day: said once for each day, whatever happens in between.
 
 use jiff::ZonedDateTime;
-use nowcast_core::Event;
+use nowcast_core::message::Message;
+use nowcast_core::{Cycle, Event};
+use pyyaml::Value;
 
 use crate::decisions::story::{Heard, Story, config, quiet};
 
@@ -172,4 +174,38 @@ fn a_retry_by_an_operator_is_no_message_that_came() {
     manager.passes(60);
     manager.asks(nowcast_core::Command::Retry { message: None, historical_checklist: false });
     assert_eq!(manager.state.expected.values().next().expect("noticed").last_received, came);
+}
+
+#[test]
+fn an_expectation_with_a_cycle_is_met_by_a_message_of_that_cycle_only() {
+    let mut manager =
+        expecting("[{worker: rivers, by: '06:00', timezone: America/Vancouver, cycle: '%Y-%m-%d'}]");
+    let of = |label: &str| Message {
+        cycle: Some(Cycle::parse(label).expect("a label")),
+        ..Message::new("rivers", "success", Value::Null)
+    };
+    at(&mut manager, "2026-03-15T00:10:00-07:00[America/Vancouver]");
+    // Yesterday's, which is late; and one without a cycle.
+    manager.hears_message(of("2026-03-14"));
+    manager.hears("rivers", "success", "null");
+    let heard = manager.passes(6 * 3_600);
+    let [line] = lates(&heard)[..] else { panic!("one line: {heard:#?}") };
+    assert!(line.starts_with("CRITICAL rivers: (success) of cycle 2026-03-15 is late"), "{line}");
+    let told = |heard: &Heard| heard.says("INFO", "was expected by 2026-03-15 06:00");
+    assert!(!told(&manager.hears_message(of("2026-03-14"))), "an earlier one is not the late one");
+    // That of tomorrow comes early, and counts tomorrow.
+    assert!(!told(&manager.hears_message(of("2026-03-16"))));
+    assert!(told(&manager.hears_message(of("2026-03-15"))));
+    assert!(lates(&manager.passes(DAY)).is_empty());
+    assert_eq!(lates(&manager.passes(DAY)).len(), 1);
+}
+
+#[test]
+fn the_cycle_of_an_expectation_may_be_moved() {
+    let expect = "[{worker: rivers, by: '22:00', timezone: America/Vancouver, cycle: '%Y-%m-%d', shift: 1d}]";
+    let mut manager = expecting(expect);
+    at(&mut manager, "2026-03-15T12:00:00-07:00[America/Vancouver]");
+    let cycle = Some(Cycle::parse("2026-03-16").expect("a label"));
+    manager.hears_message(Message { cycle, ..Message::new("rivers", "success", Value::Null) });
+    assert!(lates(&manager.passes(11 * 3_600)).is_empty());
 }

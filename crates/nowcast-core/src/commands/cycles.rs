@@ -28,10 +28,14 @@ impl Decision<'_> {
         let stopping = self.stop_runs_of(cycle, user);
         let pending: Vec<Run> = self.runs_of(cycle, |run| matches!(run.stage, Stage::Pending { .. }));
         let discarded = pending.len();
-        pending.into_iter().for_each(|run| self.discard_run(run));
+        for run in pending {
+            self.discard_run(run);
+        }
         let joins = self.joins_only_of(cycle);
         let closed = joins.len();
-        joins.into_iter().for_each(|join| self.close_join(join, JoinEnd::Discarded));
+        for join in joins {
+            self.close_join(join, JoinEnd::Discarded);
+        }
         let text = format!(
             "cycle {cycle} is cancelled: {}, {} and {}; later launches of it are parked until nowcast cycle resume {cycle}",
             counted(stopping.len(), "run is stopping", "runs are stopping"),
@@ -125,7 +129,7 @@ impl Decision<'_> {
         }
         let waiting =
             runs.iter().filter(|run| self.state.runs.get(run).is_some_and(|run| !run.is_running())).count();
-        let (first, last) = (labels().next(), labels().last());
+        let (first, last) = (labels().next(), labels().next_back());
         let range = first.zip(last).map(|(first, last)| format!(": {first} … {last}")).unwrap_or_default();
         let blocked = if waiting > 0 { format!("; {waiting} are pending") } else { String::new() };
         let count = counted(launches.len(), "cycle begins", "cycles begin");
