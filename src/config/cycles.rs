@@ -39,6 +39,9 @@ struct RawCycleMessage {
     r#type: Option<String>,
 }
 
+/// An error that has been reported.
+pub(super) struct Reported;
+
 impl ConfigCheck<'_> {
     /// Check `cycles:`, and `max cycles` of the workers, which needs it.
     pub(super) fn cycles(
@@ -78,18 +81,18 @@ impl ConfigCheck<'_> {
         cycle: Option<&str>,
         shift: Option<&str>,
         zone: &TimeZone,
-    ) -> Option<Option<CycleFormat>> {
+    ) -> Result<Option<CycleFormat>, Reported> {
         let (key, problem) = match (cycle, shift.map(cycle_format::shift).transpose()) {
             (_, Err(text)) => ("shift", text),
-            (None, Ok(None)) => return Some(None),
+            (None, Ok(None)) => return Ok(None),
             (None, Ok(Some(_))) => ("shift", "moves the time of `cycle:`, which is missing".to_owned()),
             (Some(format), Ok(shift)) => match CycleFormat::parse(format, shift.unwrap_or_default(), zone) {
-                Ok(cycle) => return Some(Some(cycle)),
+                Ok(cycle) => return Ok(Some(cycle)),
                 Err(text) => ("cycle", text),
             },
         };
         self.report(Severity::Error, &[path, &[key]].concat(), problem);
-        None
+        Err(Reported)
     }
 
     /// Refuse limits on cycles if no cycle is ever done.

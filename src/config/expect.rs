@@ -91,12 +91,12 @@ impl ConfigCheck<'_> {
         };
         let cycle = zone
             .as_ref()
-            .map(|zone| self.cycle_format(&path, raw.cycle.as_deref(), raw.shift.as_deref(), zone));
+            .and_then(|zone| self.cycle_format(&path, raw.cycle.as_deref(), raw.shift.as_deref(), zone).ok());
         let r#type = raw.r#type.unwrap_or_else(|| SUCCESS.to_owned());
         if let Some(registry) = registry {
             self.registered_message(&path, &raw.worker, &r#type, registry)?;
         }
-        let (worker, cycle) = (raw.worker, cycle??);
+        let (worker, cycle) = (raw.worker, cycle?);
         Some(Expectation { worker, r#type, by: by?, since: since?, days: days?, zone: zone?, cycle })
     }
 

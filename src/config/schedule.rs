@@ -132,7 +132,7 @@ impl ConfigCheck<'_> {
             None => TimeZone::system(),
             Some(name) => self.zone(&path, name)?,
         };
-        let cycle = self.cycle_format(&path, raw.cycle.as_deref(), raw.shift.as_deref(), &zone)?;
+        let cycle = self.cycle_format(&path, raw.cycle.as_deref(), raw.shift.as_deref(), &zone).ok()?;
         if module.contains(|sign: char| sign.is_whitespace() || sign.is_control()) || module.is_empty() {
             self.report(Severity::Error, &path, "a worker's name has no spaces".to_owned());
             return None;
