@@ -18,16 +18,14 @@
 //! [`cli`] (the command line).
 //!
 //! Under them: [`config`] (nowcast.yaml, read raw, then checked), [`clock`] (the machine's clocks), [`process`] (the
-//! identity of a process), [`open_files`] (their limit), [`private_folder`] and [`exposure`] (rights of other users on files), [`orphans`] (processes that a container's first process inherits), [`suggest`] ("did you mean
-//! …?"), [`causes`] (an error with its causes), [`failpoint`] (where tests end a process), and
-//! the crates [`pyyaml`] (YAML exactly as `PyYAML` reads and writes it) and [`pylogging`] (Python's logging
-//! dictionaries).
+//! identity of a process), [`open_files`] (their limit), [`private_folder`] and [`exposure`] (rights of other users on files), [`orphans`] (processes that a container's first process inherits), [`failpoint`] (where tests end a process), and
+//! the crates [`pyyaml`] (YAML exactly as `PyYAML` reads and writes it), [`pylogging`] (Python's logging
+//! dictionaries) and [`error_text`] (parts of error messages).
 //!
 //! [`nowcast_core`] decides and can reach nothing; only `manager::perform` executes what it decides; only [`cli`]
 //! knows every other module. Cargo holds the first, the test `tidy` the rest.
 
 pub mod broker;
-pub mod causes;
 pub mod cli;
 pub mod clock;
 pub mod config;
@@ -48,7 +46,6 @@ pub mod rules;
 pub mod scheduler;
 pub mod signals;
 pub mod store;
-pub mod suggest;
 pub mod supervise;
 pub mod trial;
 mod view;

@@ -7,11 +7,11 @@ use std::process::ExitCode;
 use super::USAGE;
 use super::config_file::ConfigArgument;
 use super::print;
-use crate::causes::with_causes;
 use crate::config::{self, Config, Problem, Severity};
 use crate::log_publisher::Publishing;
 use crate::signals::Signals;
 use crate::supervise;
+use error_text::with_causes;
 use pylogging::{Logger, Role, Setup};
 
 /// The command line of a daemon.

@@ -10,9 +10,9 @@ use super::config_file::ConfigFile;
 use super::{USAGE, print, times};
 use crate::config::{self, Config, duration};
 use crate::control::{Call, CallError, call};
-use crate::suggest::did_you_mean;
 use crate::view::daemons::unreachable_manager;
 use crate::worker::built_in;
+use error_text::did_you_mean;
 use nowcast_core::{Answer, Command, NextWorker, Number};
 
 /// The options of every operator's command.

@@ -8,7 +8,7 @@ use serde::{Serialize, Serializer};
 
 use super::table::Table;
 use super::terminal::Terminal;
-use crate::causes::with_causes;
+use error_text::with_causes;
 use pylogging::escape;
 use pyyaml::{Keys, Value};
 

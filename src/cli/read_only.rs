@@ -6,8 +6,8 @@ use super::operate::CommonOptions;
 use super::print;
 use crate::clock::MachineClock;
 use crate::store::journal::{EventFilter, History, RunFilter};
-use crate::suggest::did_you_mean;
 pub(super) use crate::view::context::ViewContext;
+use error_text::did_you_mean;
 
 impl CommonOptions {
     /// Open the journal and print a view of it. An error is printed; the exit status is then 1, or 2 for an invalid

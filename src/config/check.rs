@@ -14,7 +14,7 @@ use super::problem::{ConfigError, Problem, Severity};
 use super::raw::{RawManagers, RawRegistry, RawRun, RawZmq};
 use super::regular::read_regular;
 use super::words::{not_yaml, reworded};
-use crate::suggest::closest;
+use error_text::closest;
 use nowcast_core::RegisteredWorker;
 use pyyaml::{Marks, Value};
 

@@ -16,7 +16,7 @@ use crate::config::environment;
 use crate::config::names::Names;
 use crate::config::problem::Severity;
 use crate::config::words::unknown_worker;
-use crate::suggest::did_you_mean;
+use error_text::did_you_mean;
 use nowcast_core::Alarm;
 use pyyaml::Value;
 

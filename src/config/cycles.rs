@@ -8,7 +8,7 @@ use super::checked::{Registry, WorkerSettings};
 use super::problem::Severity;
 use super::raw::RawSpan;
 use super::words::unknown_worker;
-use crate::suggest::did_you_mean;
+use error_text::did_you_mean;
 use indexmap::IndexMap;
 use nowcast_core::{CycleFormat, CycleMessage, CyclesPolicy, cycle_format};
 use pyyaml::Value;

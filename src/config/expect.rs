@@ -8,7 +8,7 @@ use super::check::ConfigCheck;
 use super::checked::Registry;
 use super::names::Names;
 use super::problem::Severity;
-use crate::suggest::did_you_mean;
+use error_text::did_you_mean;
 use nowcast_core::Expectation;
 use pyyaml::Value;
 

@@ -6,7 +6,6 @@ use serde::Deserialize;
 use super::check::ConfigCheck;
 use super::checked::{Host, Launcher, SlurmSettings, TemplateSettings};
 use super::problem::Severity;
-use crate::suggest;
 use pyyaml::Value;
 
 /// The section's name.
@@ -64,7 +63,7 @@ impl ConfigCheck<'_> {
                 continue;
             }
             if !hosts.contains_key(&host)
-                && let Some(question) = suggest::question(&host, hosts.keys())
+                && let Some(question) = error_text::question(&host, hosts.keys())
             {
                 let text = format!("is not a host of `run: enabled hosts:`; {question}");
                 self.report(Severity::Warning, &[NAME, &host], text);
@@ -116,7 +115,7 @@ impl ConfigCheck<'_> {
                 let name = format!("{{{name}}}");
                 let text = format!(
                     "{name} is replaced by nothing here{}; there are: {}, and {{{SIGNAL}}} in a kill command",
-                    suggest::did_you_mean(&name, &known),
+                    error_text::did_you_mean(&name, &known),
                     known.join(", ")
                 );
                 refuse(self, key, text);

@@ -5,7 +5,6 @@
 use super::check::{ConfigCheck, is_address};
 use super::checked::{LogPort, LogPorts, POOL, Registry, Zmq, has_logging_part};
 use super::problem::Severity;
-use crate::suggest;
 use pyyaml::Value;
 
 /// The daemons that always run, under the names with which they log.
@@ -99,7 +98,7 @@ impl ConfigCheck<'_> {
         let known: Vec<&str> = registry.workers.keys().map(String::as_str).collect();
         let known: Vec<&str> = [&DAEMONS[..], &OTHER_DAEMONS, &[POOL], &known].concat();
         for name in all.keys().filter(|name| !known.contains(&name.as_str())) {
-            if let Some(question) = suggest::question(name, &known) {
+            if let Some(question) = error_text::question(name, &known) {
                 let text = format!("there is no program of that name; {question}");
                 self.report(Severity::Warning, &[PATH[0], PATH[1], PATH[2], name], text);
             }

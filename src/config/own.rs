@@ -8,7 +8,7 @@ use super::check::ConfigCheck;
 use super::checked::{JournalSettings, Registry, WorkerSettings};
 use super::problem::Severity;
 use super::raw::{RawBroker, RawJournal, RawWorker};
-use crate::suggest::did_you_mean;
+use error_text::did_you_mean;
 use nowcast_core::Limits;
 use pyyaml::Value;
 

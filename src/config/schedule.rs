@@ -11,7 +11,7 @@ use super::problem::Severity;
 use super::repeated_hour;
 use super::scheduled::{CatchUp, ScheduledWorker};
 use super::times::Times;
-use crate::suggest::did_you_mean;
+use error_text::did_you_mean;
 use pyyaml::Value;
 
 /// The section's name.

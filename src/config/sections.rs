@@ -2,7 +2,7 @@
 
 use super::check::ConfigCheck;
 use super::problem::Severity;
-use crate::suggest::question;
+use error_text::question;
 use pyyaml::Value;
 
 /// The top-level sections and settings that NEMO_Nowcast or nowcast reads. All others belong to the rules and the

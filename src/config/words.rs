@@ -1,7 +1,7 @@
 //! Rewords errors of the YAML reader and of serde for people, with suggestions.
 
 use super::checked::Registry;
-use crate::suggest::did_you_mean;
+use error_text::did_you_mean;
 use pyyaml::ReadError;
 
 /// Return the text about a document that is not YAML.

@@ -14,8 +14,8 @@ use rustix::io::Errno;
 
 use super::exit_record::STOPPED_BEFORE_START;
 use super::task::{RunnerTask, wait};
-use crate::causes::with_causes;
 use crate::signals::Signals;
+use error_text::with_causes;
 use nowcast_core::{Ending, Signal};
 
 /// The pause before the second attempt; it doubles up to the longest.

@@ -105,9 +105,10 @@ mod tests {
         assert_eq!(housekeeping.prune_before(keep, false, (now, start)), None, "there is other work");
         assert_eq!(housekeeping.prune_before(None, true, (now, start)), None, "every entry is kept");
         housekeeping.pruned = Some(start);
-        let almost = start + PRUNE_INTERVAL.saturating_sub(Duration::from_nanos(1));
+        let hour = Duration::from_secs(3_600);
+        let almost = start + hour.saturating_sub(Duration::from_nanos(1));
         assert_eq!(housekeeping.prune_before(keep, true, (now, start)), None);
         assert_eq!(housekeeping.prune_before(keep, true, (now, almost)), None);
-        assert_eq!(housekeeping.prune_before(keep, true, (now, start + PRUNE_INTERVAL)), Some(before));
+        assert_eq!(housekeeping.prune_before(keep, true, (now, start + hour)), Some(before));
     }
 }

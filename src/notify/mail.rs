@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use super::delivery::Delivery;
 use super::lane::{Failure, Send};
-use crate::causes::with_causes;
 use crate::config::notify::Email;
 use crate::net::redaction::Redaction;
+use error_text::with_causes;
 use pylogging::smtp::{Login, Mail, Server};
 
 /// The timeout for each response of the mail server.

@@ -7,7 +7,6 @@ use mlua::{Lua, LuaString, Table, Value as LuaValue};
 use super::error;
 use super::kind::kind_name;
 use super::view::View;
-use crate::suggest;
 
 /// The longest list or table that is read, in items: arguments, launches, names.
 pub(super) const LONGEST_LIST: usize = 10_000;
@@ -96,7 +95,7 @@ pub(super) fn known(
         }
     }
     if let Some(key) = unknown.iter().min() {
-        let hint = suggest::question(key, known);
+        let hint = error_text::question(key, known);
         let hint = hint.unwrap_or_else(|| format!("the {noun}s are {}", known.join(", ")));
         return Err(format!("there is no {noun} {key:?}; {hint}"));
     }

@@ -1,6 +1,6 @@
 //! The text of an error for a key that a table lacks.
 
-use crate::suggest::did_you_mean;
+use error_text::did_you_mean;
 
 /// The most keys that an error lists.
 const MOST_LISTED: usize = 20;

@@ -14,10 +14,10 @@ use rustix::io::Errno;
 use rustix::process::{Pid, WaitId, WaitIdOptions, kill_process, waitid};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
-use crate::causes::with_causes;
 use crate::config::{self, Config, Zmq};
 use crate::log_publisher::Publishing;
 use crate::worker::client::{Client, ClientError, ReplyDelay};
+use error_text::with_causes;
 use nowcast_core::Signal;
 use nowcast_core::message::{Message, RUN_ID};
 use pylogging::{Logger, Role, Setup};

@@ -63,21 +63,9 @@ impl fmt::Display for Warning {
 pub(super) fn choose_from<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     let known: Vec<&str> = known.into_iter().collect();
     let all = known.join(", ");
-    match nearest(written, known) {
+    match error_text::closest(written, known) {
         Some(near) => format!("did you mean {near}? Known: {all}"),
         None if all.is_empty() => "none is defined".into(),
         None => format!("use one of {all}"),
     }
-}
-
-/// Return the known name that is most similar to the written one, if one is similar enough.
-pub(super) fn nearest<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    // The most letters that may differ; case is ignored.
-    const SLIPS: usize = 2;
-    known
-        .into_iter()
-        .map(|word| (strsim::osa_distance(&written.to_lowercase(), &word.to_lowercase()), word))
-        .filter(|(distance, word)| *distance <= SLIPS && *distance < word.chars().count())
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, word)| word)
 }

@@ -131,13 +131,5 @@ fn run(plan: &MailPlan, lines: &Receiver<String>, outbox: &Outbox) {
 fn send(plan: &MailPlan, line: String) -> io::Result<()> {
     let (from, to) = (plan.from.clone(), plan.to.clone());
     let mail = Mail { from, to, subject: plan.subject.clone(), id: None, body: line };
-    plan.server.send(mail).map_err(|error| io::Error::other(with_causes(&error)))
-}
-
-/// Return the text of an error with its causes; `lettre` shows the outermost only.
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    let mut texts: Vec<String> = causes.map(ToString::to_string).collect();
-    texts.dedup();
-    texts.join(": ")
+    plan.server.send(mail).map_err(|error| io::Error::other(error_text::with_causes(&error)))
 }

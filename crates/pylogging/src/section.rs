@@ -2,7 +2,7 @@
 //!
 //! This module never interprets a handler or a format.
 
-use super::error::{SetupError, Warning, choose_from, nearest};
+use super::error::{SetupError, Warning, choose_from};
 use super::level::Level;
 use pyyaml::{Map, Value};
 
@@ -123,7 +123,8 @@ impl<'v> Section<'v> {
         for key in self.map.into_iter().flat_map(Map::keys) {
             let Some(name) = key.as_str() else { continue };
             if !known.contains(&name) {
-                let hint = nearest(name, known.iter().copied()).map(|near| format!("; did you mean {near}?"));
+                let hint = error_text::closest(name, known.iter().copied())
+                    .map(|near| format!("; did you mean {near}?"));
                 let text =
                     format!("{name} means nothing here and is passed over{}", hint.unwrap_or_default());
                 warnings.push(Warning::new(self.place_of(name), text));

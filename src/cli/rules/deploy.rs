@@ -13,11 +13,11 @@ use serde::Serialize;
 use super::super::operate::CommonOptions;
 use super::super::{print, times};
 use super::replay;
-use crate::causes::with_causes;
 use crate::config::Config;
 use crate::rules::RuleSet;
 use crate::store::{History, journal};
 use crate::trial::deploy::{Candidate, DeployOutcome, GateResult, JournalBefore, RulesExchange, gate, wait};
+use error_text::with_causes;
 
 /// The time limit for the manager to load new rules; it checks the files every second.
 const RELOAD_TIMEOUT: Duration = Duration::from_secs(10);

@@ -7,8 +7,8 @@ use jiff::Timestamp;
 
 use super::RulesOptions;
 use crate::cli::{USAGE, print, times};
-use crate::suggest::did_you_mean;
 use crate::trial::graph::{Graph, graph};
+use error_text::did_you_mean;
 
 /// The help text after the options.
 const NOTES: &str = "The rules are called with every possible message; the counts are from the journal.";

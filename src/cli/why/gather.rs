@@ -4,6 +4,7 @@ use anyhow::bail;
 
 use super::causes::{Causes, command_text};
 use super::page::{Page, PageKind};
+use crate::cli::print::yaml_text;
 use crate::cli::read_only::ViewContext;
 use crate::cli::times;
 use crate::store::journal::{EventFilter, EventKind, Kept};
@@ -120,8 +121,9 @@ impl Page {
         }
         facts.extend(view.cycle.as_ref().map(|cycle| format!("cycle {cycle}")));
         facts.push(format!("reply {:?}", view.reply));
-        facts.extend(view.payload.as_ref().filter(|payload| !payload.starts_with("null")).map(|payload| {
-            let shown: Vec<String> = payload.lines().map(|line| format!("  {line}")).collect();
+        let payload = message.message.as_ref().map(|message| &message.payload);
+        facts.extend(payload.filter(|payload| !payload.is_null()).map(|payload| {
+            let shown: Vec<String> = yaml_text(payload).lines().map(|line| format!("  {line}")).collect();
             format!("payload\n{}", shown.join("\n"))
         }));
         facts.extend(view.rule_text());

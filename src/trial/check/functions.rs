@@ -4,7 +4,7 @@ use super::places::Places;
 use super::problem::{RuleProblem, RuleSeverity};
 use crate::config::Config;
 use crate::rules::{Engine, RuleFunction};
-use crate::suggest::closest;
+use error_text::closest;
 use nowcast_core::RegisteredWorker;
 
 /// The message types that the manager answers itself, so that no rule sees them.

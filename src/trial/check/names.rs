@@ -6,7 +6,7 @@ use super::places::Places;
 use super::problem::{RuleProblem, RuleSeverity};
 use super::scope::{self, Globals};
 use crate::rules::{Engine, library};
-use crate::suggest::{closest, question};
+use error_text::{closest, question};
 
 /// Names of other languages, or of full Lua, with what to write instead.
 const KNOWN_ELSEWHERE: &[(&str, &str)] = &[

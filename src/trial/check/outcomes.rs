@@ -10,7 +10,7 @@ use super::places::{self, Places};
 use super::problem::{RuleProblem, RuleSeverity};
 use super::rings::Rings;
 use crate::config::Config;
-use crate::suggest::question;
+use error_text::question;
 use nowcast_core::next_worker::LOCALHOST;
 use nowcast_core::{JoinRequest, NextWorker, Requirement, ReturnedLaunches, RuleCallResult, RuleError};
 

@@ -14,7 +14,7 @@ use super::places::Places;
 use super::problem::{RuleProblem, RuleSeverity};
 use super::scope;
 use crate::rules::{RuleSet, RuleText, RulesLoadError, library};
-use crate::suggest::question;
+use error_text::question;
 
 /// The pattern of a module that is required by its name.
 static REQUIRED: LazyLock<Regex> = LazyLock::new(|| {

@@ -8,7 +8,7 @@ use super::problem::{RuleProblem, RuleSeverity};
 use super::type_tests::{self, TestKind, TypeTest};
 use crate::config::Config;
 use crate::rules;
-use crate::suggest::{closest, question};
+use error_text::{closest, question};
 
 /// Return a problem for each test of a message's type that no message of the worker passes, in the order of the files.
 pub(super) fn problems(config: &Config, places: &Places) -> Vec<RuleProblem> {

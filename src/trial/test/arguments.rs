@@ -4,8 +4,8 @@ use jiff::civil::Time;
 use jiff::{Timestamp, ZonedDateTime};
 
 use crate::rules::Argument;
-use crate::suggest::did_you_mean;
 use crate::trial::eval;
+use error_text::did_you_mean;
 use nowcast_core::Cycle;
 use pyyaml::Value;
 

@@ -12,8 +12,8 @@ use jiff::{SignedDuration, Timestamp, ZonedDateTime};
 
 use crate::config::Config;
 use crate::rules::Engine;
-use crate::suggest::did_you_mean;
 use crate::trial::show;
+use error_text::did_you_mean;
 use nowcast_core::RegisteredWorker;
 use nowcast_core::checklist::Checklist;
 use nowcast_core::message::Message;

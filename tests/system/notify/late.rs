@@ -36,6 +36,7 @@ expect: [{{worker: keyless, by: '{}', timezone: UTC}}]",
         last_received_steady: None,
         evaluated_until,
         late,
+        late_cycle: None,
     };
     let changes = vec![Change::Expected(expected)];
     let record = Record { number: Number(1), at: now, event: RecordedEvent::Due, changes };

@@ -6,7 +6,7 @@ use indexmap::IndexMap;
 
 use super::{FilePlan, HandlerPlan, Target, mail, warn_of_filters};
 use crate::console::Stream;
-use crate::error::{SetupError, Warning, choose_from, nearest};
+use crate::error::{SetupError, Warning, choose_from};
 use crate::file::{Behaviour, Rotation};
 use crate::format::Format;
 use crate::level::Level;
@@ -165,7 +165,7 @@ fn skip_if_possible(
 ) -> Result<Target, SetupError> {
     let place = section.place_of("class");
     let third_party =
-        class.contains('.') && !class.starts_with("logging.") && nearest(class, KNOWN).is_none();
+        class.contains('.') && !class.starts_with("logging.") && error_text::closest(class, KNOWN).is_none();
     if NEVER.contains(&class) || third_party {
         let text = format!("{class} cannot be used here; this handler is passed over");
         warnings.push(Warning::new(place, text));
