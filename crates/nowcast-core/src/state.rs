@@ -134,13 +134,13 @@ impl State {
             Change::ChecklistReplaced { checklist } => {
                 self.checklist = Checklist::new(checklist.as_map().cloned().unwrap_or_default());
             }
-            Change::Noted(note) => self.cycles.note(note, payload),
-            Change::CycleSeen { cycle, number, at } => {
-                self.cycles.see(cycle, *number, *at);
+            Change::Noted(_) => self.cycles.apply(change, payload),
+            Change::CycleSeen { cycle, at, .. } => {
+                self.cycles.apply(change, payload);
                 self.activity.seen(cycle, at.steady);
             }
             Change::CycleForgotten(cycle) => {
-                self.cycles.forget(cycle);
+                self.cycles.apply(change, payload);
                 self.activity.forgotten(cycle);
             }
             Change::Run(run) if run.is_closed() => {

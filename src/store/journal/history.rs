@@ -13,7 +13,9 @@ use nowcast_core::expected::Expected;
 use nowcast_core::hold::Hold;
 use nowcast_core::joins::Join;
 use nowcast_core::parked::Parked;
-use nowcast_core::{Change, Clock, ClockReading, LaunchedTimes, Number, Record, RuleFile, Run, Steady};
+use nowcast_core::{
+    Change, Clock, ClockReading, Cycles, LaunchedTimes, Number, Record, RuleFile, Run, Steady,
+};
 use pyyaml::Map;
 
 /// The journal, open for reading.
@@ -121,7 +123,7 @@ impl History {
         Ok(Self { connection: schema::open_to_read(&file)?, file })
     }
 
-    /// An event. Of its changes there are those of the checklist.
+    /// An event. Of its changes there are those of the checklist and of the notes.
     ///
     /// # Errors
     ///
@@ -303,6 +305,27 @@ impl History {
     /// See [`History::event`]; and if what led to it was removed.
     pub fn checklist_before(&self, number: Number) -> JournalResult<Map> {
         self.ask(|connection| fold::before(connection, number)).and_then(|folded| known(folded, number))
+    }
+
+    /// The cycles and the notes of messages after the last event.
+    ///
+    /// # Errors
+    ///
+    /// See [`History::event`].
+    pub fn cycles_now(&self) -> JournalResult<Cycles> {
+        self.ask(|connection| fold::after(connection, Number(u64::MAX)))
+            .map(|folded| folded.and_then(|folded| folded.cycles).unwrap_or_default())
+    }
+
+    /// The cycles and the notes of messages before an event. `None` if they are not known: before version 8 they were not
+    /// stored, and what led to them may have been removed.
+    ///
+    /// # Errors
+    ///
+    /// See [`History::event`].
+    pub fn cycles_before(&self, number: Number) -> JournalResult<Option<Cycles>> {
+        self.ask(|connection| fold::before(connection, number))
+            .map(|folded| folded.and_then(|folded| folded.cycles))
     }
 
     /// The files of a generation of the rules, the main one first; none if they were not kept, or not any longer.

@@ -63,7 +63,7 @@ fn load(connection: &Connection) -> rusqlite::Result<Recovered> {
     Ok(Recovered {
         changes,
         checklist: entries(&folded.checklist),
-        cycles: Cycles::default(),
+        cycles: folded.cycles.unwrap_or_default(),
         checklist_event: Number(folded.changed_by),
         last_number: last_number(connection)?,
         last_event: clock.last_event,
