@@ -10,9 +10,10 @@ use nowcast::store::journal::{EventFilter, RunFilter};
 use nowcast::store::{History, Journal};
 use nowcast_core::checklist::Checklist;
 use nowcast_core::message::Message;
+use nowcast_core::notes::Note;
 use nowcast_core::record::{MessageRecord, Outcome, RecordedEvent, Speaker};
 use nowcast_core::run::{RunReport, Stage};
-use nowcast_core::{Change, Ending, NextWorker, Number, Record, Run, Ticket, TimePoint};
+use nowcast_core::{Change, Cycles, Ending, NextWorker, Number, Record, Run, Ticket, TimePoint};
 use pyyaml::{Map, Value};
 use rusqlite::Connection;
 
@@ -79,6 +80,7 @@ struct Bench {
     journal: Option<Journal>,
     folder: std::path::PathBuf,
     checklist: Checklist,
+    cycles: Cycles,
     now: ZonedDateTime,
     last_number: u64,
     messages: u64,
@@ -91,6 +93,7 @@ impl Bench {
             journal: Some(Journal::open(folder).expect("a journal")),
             folder: folder.to_owned(),
             checklist: Checklist::default(),
+            cycles: Cycles::default(),
             now: ZonedDateTime::now(),
             last_number: 0,
             messages: 0,
@@ -112,9 +115,19 @@ impl Bench {
         let mut message = Message::new(&*worker, "success", payload.clone());
         message.id = Some(format!("0190{:028x}", self.messages));
         let key = Value::from(format!("key {}", self.messages % 40));
-        self.checklist.update(&key, payload);
-        let mut changes = vec![Change::PayloadMerged { key }];
+        self.checklist.update(&key, payload.clone());
         let at = TimePoint::by_wall_clock(self.now.timestamp());
+        let noted = Change::Noted(Note {
+            message: number,
+            worker: worker.clone(),
+            r#type: "success".into(),
+            at: at.wall,
+            run: self.running.last().map(|run| run.id),
+            origin: None,
+            cycle: None,
+        });
+        self.cycles.apply(&noted, &payload);
+        let mut changes = vec![Change::PayloadMerged { key }, noted];
         if let Some(mut run) = self.running.pop() {
             let ending = Ending::Status(0);
             run.report = Some(RunReport { message: number, r#type: "success".into() });
@@ -178,8 +191,8 @@ impl Bench {
     }
 
     fn tidy(&mut self) {
-        let checklist = self.checklist.to_value();
-        while self.journal().tidy(&checklist, None).expect("tidied") {}
+        let (checklist, cycles) = (self.checklist.to_value(), self.cycles.clone());
+        while self.journal().tidy(&checklist, &cycles, None).expect("tidied") {}
     }
 
     fn compare(&mut self, bare: &mut Bare) {

@@ -6,9 +6,10 @@ use jiff::{SignedDuration, ToSpan, ZonedDateTime};
 use nowcast::store::Journal;
 use nowcast_core::checklist::Checklist;
 use nowcast_core::message::Message;
+use nowcast_core::notes::Note;
 use nowcast_core::record::{MessageRecord, Outcome, RecordedEvent, Speaker};
 use nowcast_core::run::{RunReport, Stage};
-use nowcast_core::{Change, Ending, NextWorker, Number, Record, Run, Ticket, TimePoint};
+use nowcast_core::{Change, Cycles, Ending, NextWorker, Number, Record, Run, Ticket, TimePoint};
 use pyyaml::Value;
 
 use super::curve::Curve;
@@ -69,7 +70,7 @@ fn fill(folder: &Path, events: u32) {
         left -= left.min(BATCH);
         if left == 0 || journal.is_untidy() {
             let checklist = history.checklist.to_value();
-            while journal.tidy(&checklist, None).expect("tidied") {}
+            while journal.tidy(&checklist, &history.cycles, None).expect("tidied") {}
         }
     }
 }
@@ -78,6 +79,7 @@ fn fill(folder: &Path, events: u32) {
 /// next, for a [`CHAIN`]; then the reported run ends.
 struct Past {
     checklist: Checklist,
+    cycles: Cycles,
     now: ZonedDateTime,
     step: SignedDuration,
     last_number: u64,
@@ -92,8 +94,17 @@ impl Past {
         let now = ZonedDateTime::now();
         let start = now.checked_sub(DAYS.days()).expect("a month ago");
         let step = now.duration_since(&start) / i32::try_from(events).expect("a small number");
-        let checklist = Checklist::default();
-        Self { checklist, now: start, step, last_number: 0, messages: 0, running: None, reported: None }
+        let (checklist, cycles) = (Checklist::default(), Cycles::default());
+        Self {
+            checklist,
+            cycles,
+            now: start,
+            step,
+            last_number: 0,
+            messages: 0,
+            running: None,
+            reported: None,
+        }
     }
 
     fn number(&mut self) -> Number {
@@ -140,8 +151,18 @@ impl Past {
         let mut message = Message::new(worker, "success", payload.clone());
         message.id = Some(format!("0190{:028x}", self.messages));
         let key = Value::from(worker);
-        self.checklist.update(&key, payload);
-        let mut changes = vec![Change::PayloadMerged { key }];
+        self.checklist.update(&key, payload.clone());
+        let noted = Change::Noted(Note {
+            message: number,
+            worker: worker.to_owned(),
+            r#type: "success".into(),
+            at: self.now.timestamp(),
+            run: self.running.as_ref().map(|run| run.id),
+            origin: None,
+            cycle: None,
+        });
+        self.cycles.apply(&noted, &payload);
+        let mut changes = vec![Change::PayloadMerged { key }, noted];
         if let Some(mut run) = self.running.take() {
             run.report = Some(RunReport { message: number, r#type: "success".into() });
             changes.push(Change::Run(Box::new(run.clone())));

@@ -39,14 +39,16 @@ const TABLES: [(&str, &[&str]); 9] = [
             "detail",
             "checklist",
             "body",
+            "cycle",
+            "notes",
         ],
     ),
-    ("runs", &["id", "worker", "args", "cause", "changed_by", "is_open", "succeeded", "body"]),
+    ("runs", &["id", "worker", "args", "cause", "changed_by", "is_open", "succeeded", "body", "cycle"]),
     ("joins", &["id", "closed_by", "body"]),
     ("parked", &["id", "closed_by", "body"]),
     ("holds", &["id", "closed_by", "body"]),
     ("rules", &["generation", "hash", "loaded_by", "refused", "refused_by"]),
-    ("snapshots", &["event", "changed_by", "checklist"]),
+    ("snapshots", &["event", "changed_by", "checklist", "notes"]),
     ("scheduled", &["item", "due"]),
     ("expectations", &["worker", "type", "body"]),
 ];
@@ -121,6 +123,7 @@ fn read(folder: &Path) {
         let _ =
             (history.parked_until(event.number), history.command_after(event.number), history.steady(event));
         let _ = (history.checklist_before(event.number), history.launched_by(&[event.number]));
+        let _ = history.cycles_before(event.number);
     }
     for state in [RunState::Any, RunState::Open, RunState::Failed] {
         for run in history.runs(&RunFilter { state, ..RunFilter::default() }).unwrap_or_default() {
@@ -128,7 +131,11 @@ fn read(folder: &Path) {
             let _ = (history.usual_duration(run.worker.name(), &run.worker.args), history.join(run.id));
         }
     }
-    let _ = (history.open_now().map(|open| open.changes().count()), history.checklist_now());
+    let _ = (
+        history.open_now().map(|open| open.changes().count()),
+        history.checklist_now(),
+        history.cycles_now(),
+    );
     let _ = (history.rules_in_force(), history.rule_files(1), history.last_event(), history.clock());
     let _ = (
         history.last_clock_step(),

@@ -75,7 +75,8 @@ pub(super) fn show(
 fn dry_run(context: &ViewContext, command: Command, user: String) -> anyhow::Result<DryRun> {
     let config = &context.config;
     let engine = RuleSet::of(config).load(None)?;
-    let mut state = context.state(&context.history.open_now()?, context.history.checklist_now()?);
+    let history = &context.history;
+    let mut state = context.state(&history.open_now()?, history.checklist_now()?, history.cycles_now()?);
     let event = Event::Command { call: None, user, command, historical_checklist: None };
     let open_before: Vec<Join> = state.joins.open().cloned().collect();
     let effects = decide(&mut state, event, &engine, &context.time);

@@ -50,7 +50,7 @@ impl Manager {
         let now = self.state.now(&self.clock.read()).steady;
         let before = self.housekeeping.prune_before(keep, is_idle, (now, Instant::now()));
         let checklist = self.state.checklist.to_value();
-        match self.journal.tidy(&checklist, before) {
+        match self.journal.tidy(&checklist, &self.state.cycles, before) {
             Ok(true) => {}
             // The rest is done while the manager is idle.
             Ok(false) if !is_idle => {}

@@ -11,7 +11,8 @@ use super::json::JsonValue;
 use crate::rules::Engine;
 use nowcast_core::message::Message;
 use nowcast_core::{
-    Cycle, CycleOption, JoinRequest, NextWorker, Requirement, ReturnedLaunches, RuleCallResult, RuleInput,
+    Cycle, CycleOption, Cycles, JoinRequest, NextWorker, Requirement, ReturnedLaunches, RuleCallResult,
+    RuleInput,
 };
 use pyyaml::Value;
 
@@ -54,6 +55,8 @@ pub struct Defaults {
     pub config: Value,
     /// The checklist.
     pub checklist: Value,
+    /// The cycles and the notes of messages; `None` if they are not known.
+    pub cycles: Option<Cycles>,
     /// The time.
     pub now: ZonedDateTime,
 }
@@ -151,8 +154,8 @@ impl Case {
         let config = self.config.map_or_else(|| defaults.config.clone(), |config| config.0);
         let checklist = self.checklist.map_or_else(|| defaults.checklist.clone(), |checklist| checklist.0);
         let now = now.unwrap_or_else(|| defaults.now.clone());
-        let input =
-            RuleInput { message: &message, config: &config, checklist: &checklist, cycles: None, now: &now };
+        let (checklist, cycles) = (&checklist, defaults.cycles.as_ref());
+        let input = RuleInput { message: &message, config: &config, checklist, cycles, now: &now };
         Ok(engine.call_function(function, &input))
     }
 

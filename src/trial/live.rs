@@ -1,10 +1,11 @@
-//! Reads the checklist of the running system for trials. This module never changes it.
+//! Reads the checklist and the cycles of the running system for trials. This module never changes them.
 
 use std::fs;
 use std::io;
 
 use crate::config::Config;
 use crate::store::{History, JournalError};
+use nowcast_core::Cycles;
 use pyyaml::{Map, Value};
 
 /// The reason why the checklist cannot be read.
@@ -41,6 +42,18 @@ pub fn checklist_if_any(config: &Config) -> Result<Option<Value>, LiveError> {
         Ok(history) => Ok(Some(history.checklist_now()?.into())),
         Err(JournalError::None { .. }) => of_file(config),
         Err(error) => Err(error.into()),
+    }
+}
+
+/// Return the current cycles and notes of messages, or `None` if there is no journal.
+///
+/// # Errors
+/// When the journal exists and cannot be read.
+pub fn cycles(config: &Config) -> Result<Option<Cycles>, JournalError> {
+    match History::open(&config.journal.folder) {
+        Ok(history) => history.cycles_now().map(Some),
+        Err(JournalError::None { .. }) => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

@@ -38,8 +38,8 @@ impl ViewContext {
         Some(RunFolder::new(self.config.journal.runs_folder().join(run.folder()?), run.id.0.to_string()))
     }
 
-    /// Return the state of a manager that would start now with these open records and this checklist.
-    pub fn state(&self, open: &OpenItems, checklist: Map) -> State {
+    /// Return the state of a manager that would start now with these open records, this checklist and these cycles.
+    pub fn state(&self, open: &OpenItems, checklist: Map, cycles: Cycles) -> State {
         let numbers = [
             open.last_event.as_ref().map(|event| event.number),
             open.runs.last().map(|run| run.id),
@@ -51,7 +51,7 @@ impl ViewContext {
         State::recovered(
             Arc::new(self.config.policy()),
             checklist,
-            Cycles::default(),
+            cycles,
             open.changes(),
             last_number,
             last_event,

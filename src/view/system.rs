@@ -18,7 +18,7 @@ use crate::store::journal::{History, JournalError, OpenItems};
 use nowcast_core::Join;
 use nowcast_core::hold::Hold;
 use nowcast_core::run::Stage;
-use nowcast_core::{CycleOption, DecisionTime, Now};
+use nowcast_core::{CycleOption, Cycles, DecisionTime, Now};
 use pyyaml::Map;
 
 /// How long a step of the wall clock is shown.
@@ -221,7 +221,7 @@ impl SystemView {
     }
 
     fn read_runs(&mut self, context: &ViewContext, open: &OpenItems) -> Result<(), JournalError> {
-        let state = context.state(open, Map::new());
+        let state = context.state(open, Map::new(), Cycles::default());
         // Thousands of runs may have the same worker and arguments, so their usual duration is read once.
         let mut usual_of = HashMap::new();
         for run in &open.runs {

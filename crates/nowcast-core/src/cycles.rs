@@ -6,11 +6,12 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::clock::TimePoint;
 use crate::cycle::Cycle;
 use crate::notes::{LARGEST_PAYLOAD, LastMessage, Note, Notes};
+use crate::record::Change;
 use crate::run::Number;
 use pyyaml::Value;
 
@@ -80,8 +81,8 @@ pub enum NoteScope {
 }
 
 /// The kept cycles, and the notes of messages. Cloning shares everything.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "CyclesData", into = "CyclesData")]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(from = "CyclesData")]
 pub struct Cycles(Arc<CyclesData>);
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -102,9 +103,10 @@ impl From<CyclesData> for Cycles {
     }
 }
 
-impl From<Cycles> for CyclesData {
-    fn from(cycles: Cycles) -> Self {
-        Arc::unwrap_or_clone(cycles.0)
+// Derived with `into`, it would copy everything first.
+impl Serialize for Cycles {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
     }
 }
 
@@ -158,8 +160,20 @@ impl Cycles {
         found.into_iter().map(|(message, chain)| (chain, message)).collect()
     }
 
+    /// Apply a change of cycles or notes; others change nothing. `payload` is that of the record's message.
+    pub fn apply(&mut self, change: &Change, payload: &Value) {
+        match change {
+            Change::Noted(note) => self.note(note, payload),
+            Change::CycleSeen { cycle, number, at } => self.see(cycle, *number, *at),
+            Change::CycleLaunched { cycle, worker } => self.add_launched(cycle, worker),
+            Change::CycleMarked { cycle, mark } => self.mark(cycle, mark.clone()),
+            Change::CycleForgotten(cycle) => self.forget(cycle),
+            _ => {}
+        }
+    }
+
     /// Note a message. Its cycle must be kept.
-    pub(crate) fn note(&mut self, note: &Note, payload: &Value) {
+    fn note(&mut self, note: &Note, payload: &Value) {
         let data = Arc::make_mut(&mut self.0);
         let payload = Some(payload).filter(|payload| payload.memory_size() <= LARGEST_PAYLOAD);
         data.all.add(note, payload);
@@ -169,7 +183,7 @@ impl Cycles {
     }
 
     /// An event of a cycle happened; a cycle that is not kept begins with it.
-    pub(crate) fn see(&mut self, cycle: &Cycle, number: Number, at: TimePoint) {
+    fn see(&mut self, cycle: &Cycle, number: Number, at: TimePoint) {
         let data = Arc::make_mut(&mut self.0);
         if let Some(kept) = data.kept.get_mut(cycle) {
             (kept.last, kept.last_at) = (number, at);
@@ -189,21 +203,21 @@ impl Cycles {
     }
 
     /// A worker was launched in a cycle for the first time.
-    pub(crate) fn add_launched(&mut self, cycle: &Cycle, worker: &str) {
+    fn add_launched(&mut self, cycle: &Cycle, worker: &str) {
         if let Some(kept) = Arc::make_mut(&mut self.0).kept.get_mut(cycle) {
             kept.launched.insert(worker.to_owned());
         }
     }
 
     /// Mark a cycle, or take its mark away.
-    pub(crate) fn mark(&mut self, cycle: &Cycle, mark: Option<CycleMark>) {
+    fn mark(&mut self, cycle: &Cycle, mark: Option<CycleMark>) {
         if let Some(kept) = Arc::make_mut(&mut self.0).kept.get_mut(cycle) {
             kept.mark = mark;
         }
     }
 
     /// Forget a cycle, but not that there was one.
-    pub(crate) fn forget(&mut self, cycle: &Cycle) {
+    fn forget(&mut self, cycle: &Cycle) {
         let data = Arc::make_mut(&mut self.0);
         if data.kept.remove(cycle).is_some() {
             data.forgotten.push_back(cycle.clone());

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::as_yaml;
 use crate::cycle::Cycle;
@@ -87,8 +87,8 @@ pub struct ChainMessage {
 }
 
 /// The notes of one cycle, or of all messages. Cloning shares everything.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "NotesData", into = "NotesData")]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(from = "NotesData")]
 pub struct Notes(Arc<NotesData>);
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -105,9 +105,10 @@ impl From<NotesData> for Notes {
     }
 }
 
-impl From<Notes> for NotesData {
-    fn from(notes: Notes) -> Self {
-        Arc::unwrap_or_clone(notes.0)
+// Derived with `into`, it would copy everything first.
+impl Serialize for Notes {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
     }
 }
 

@@ -138,24 +138,20 @@ impl State {
             Change::ChecklistReplaced { checklist } => {
                 self.checklist = Checklist::new(checklist.as_map().cloned().unwrap_or_default());
             }
-            Change::Noted(note) => self.cycles.note(note, payload),
-            Change::CycleSeen { cycle, number, at } => {
-                self.cycles.see(cycle, *number, *at);
+            Change::Noted(_) => self.cycles.apply(change, payload),
+            Change::CycleSeen { cycle, at, .. } => {
+                self.cycles.apply(change, payload);
                 self.activity.seen(cycle, at.steady);
             }
-            Change::CycleLaunched { cycle, worker } => {
-                self.cycles.add_launched(cycle, worker);
-                self.update_slots(cycle);
-            }
-            Change::CycleMarked { cycle, mark } => {
-                self.cycles.mark(cycle, mark.clone());
+            Change::CycleLaunched { cycle, .. } | Change::CycleMarked { cycle, .. } => {
+                self.cycles.apply(change, payload);
                 self.update_slots(cycle);
             }
             Change::CycleForgotten(cycle) => {
                 if let Some(kept) = self.cycles.get(cycle) {
                     self.activity.frees_slots(cycle, &kept.launched);
                 }
-                self.cycles.forget(cycle);
+                self.cycles.apply(change, payload);
                 self.activity.forgotten(cycle);
             }
             Change::Run(run) if run.is_closed() => {

@@ -71,19 +71,20 @@ impl Args {
     fn defaults(&self, config: &crate::config::Config) -> anyhow::Result<Defaults> {
         let now = ZonedDateTime::now();
         let given = self.now.as_deref().map(|text| eval::moment(text, now.time_zone())).transpose();
-        let checklist = match &self.checklist {
-            None => live::checklist(config)?,
+        let (checklist, cycles) = match &self.checklist {
+            None => (live::checklist(config)?, live::cycles(config)?),
             Some(given) => {
                 let checklist = read_yaml("checklist", given)?;
                 anyhow::ensure!(
                     checklist.as_map().is_some(),
                     "the checklist must be a mapping; --checklist @FILE reads one from a file"
                 );
-                checklist
+                // A given checklist needs no journal.
+                (checklist, live::cycles(config).unwrap_or_default())
             }
         };
         let now = given.map_err(anyhow::Error::msg)?.unwrap_or(now);
-        Ok(Defaults { config: config.value.clone(), checklist, now })
+        Ok(Defaults { config: config.value.clone(), checklist, cycles, now })
     }
 }
 

@@ -22,7 +22,7 @@ use nowcast_core::Join;
 use nowcast_core::parked::ParkedItem;
 use nowcast_core::record::{Outcome, RecordedEvent};
 use nowcast_core::run::Stage;
-use nowcast_core::{NextWorker, Number, RuleFile, Run};
+use nowcast_core::{Cycles, NextWorker, Number, RuleFile, Run};
 use pyyaml::Map;
 
 /// The maximum number of the worker's latest runs that are searched for the rules that launch it.
@@ -142,7 +142,7 @@ impl WhyNot {
 /// Return the open runs, joins, parked launches and holds that keep the worker from running.
 fn blocked_by(name: &str, open: &OpenItems, context: &ViewContext) -> Vec<WhyNotReason> {
     let is_it = |worker: &NextWorker| worker.name() == name;
-    let state = context.state(open, Map::new());
+    let state = context.state(open, Map::new(), Cycles::default());
     let mut reasons = Vec::new();
     for run in open.runs.iter().filter(|run| is_it(&run.worker)) {
         let view = RunView::new(run, context);

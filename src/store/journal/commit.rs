@@ -12,18 +12,18 @@ use super::{Journal, JournalError, lock};
 use crate::failpoint;
 use nowcast_core::expected::Expected;
 use nowcast_core::record::{MessageRecord, RecordedEvent, Speaker};
-use nowcast_core::{Change, Cycle, Number, Record, Run};
+use nowcast_core::{Change, Cycle, Join, Number, Record, Run};
 use pyyaml::{Keys, Value};
 
 /// By how much a commit made the way from the last snapshot longer.
 #[derive(Debug, Default)]
 pub(super) struct Growth {
     pub(super) events: u64,
-    /// How many of them changed the checklist.
+    /// How many of them changed the checklist or the notes.
     pub(super) changes: u64,
     /// Bytes of those: their messages and values.
     pub(super) bytes: u64,
-    /// The last one of them.
+    /// The last one that changed the checklist.
     pub(super) checklist_event: Option<u64>,
 }
 
@@ -136,25 +136,39 @@ impl Drop for WriteTransaction<'_> {
 }
 
 fn insert_event(connection: &Connection, record: &Record, grown: &mut Growth) -> rusqlite::Result<()> {
-    let of_checklist: Vec<&Change> =
-        record.changes.iter().filter(|change| change.is_of_checklist()).collect();
-    let checklist = if of_checklist.is_empty() { None } else { Some(json(&of_checklist)?) };
+    let folded = FoldedChanges {
+        checklist: changes_as_json(record, Change::is_of_checklist)?,
+        notes: changes_as_json(record, Change::is_of_notes)?,
+    };
     let message = match &record.event {
         RecordedEvent::Message(message) => Some(&**message),
         _ => None,
     };
     let body = message.map(body);
     grown.events += 1;
-    if let Some(checklist) = &checklist {
+    let lengths = [folded.checklist.as_ref().map(String::len), folded.notes.as_ref().map(String::len)];
+    if lengths != [None, None] {
         grown.changes += 1;
-        grown.bytes += (checklist.len() + body.as_ref().map_or(0, |body| body.len())) as u64;
-        grown.checklist_event = Some(record.number.0);
+        let body = body.as_ref().map_or(0, |body| body.len());
+        grown.bytes += (lengths.into_iter().flatten().sum::<usize>() + body) as u64;
     }
+    grown.checklist_event = folded.checklist.as_ref().map(|_| record.number.0).or(grown.checklist_event);
     match message {
-        Some(message) => insert_message(connection, record, message, checklist.as_deref(), body.as_deref())?,
-        None => insert_other_event(connection, record, checklist.as_deref())?,
+        Some(message) => insert_message(connection, record, message, &folded, body.as_deref())?,
+        None => insert_other_event(connection, record, &folded)?,
     }
     record.changes.iter().try_for_each(|change| write_change(connection, record.number, change))
+}
+
+/// The changes that an event's row has itself, as JSON. `None` if there are none.
+struct FoldedChanges {
+    checklist: Option<String>,
+    notes: Option<String>,
+}
+
+fn changes_as_json(record: &Record, is_included: fn(&Change) -> bool) -> rusqlite::Result<Option<String>> {
+    let included: Vec<&Change> = record.changes.iter().filter(|change| is_included(change)).collect();
+    if included.is_empty() { Ok(None) } else { json(&included).map(Some) }
 }
 
 /// Return the bytes that are stored of a message. One that was made here is written in the order that was given, since the
@@ -179,18 +193,20 @@ fn insert_message(
     connection: &Connection,
     record: &Record,
     kept: &MessageRecord,
-    checklist: Option<&str>,
+    folded: &FoldedChanges,
     body: Option<&[u8]>,
 ) -> rusqlite::Result<()> {
     let message = kept.message.as_ref();
+    let join_request = kept.join_request.as_ref().map(json).transpose()?;
     let keys_read = if kept.keys_read.is_empty() { None } else { Some(json(&kept.keys_read)?) };
     let reply_payload =
         (!kept.reply_payload.is_null()).then(|| pyyaml::write(&kept.reply_payload, Keys::AsGiven));
     connection
         .prepare_cached(
             "INSERT INTO events (number, at, kind, worker, type, speaker, ticket_epoch, ticket_number, message_id, run, outcome,
-                generation, rule_location, keys_read, reply, reply_payload, checklist, body, cycle)
-             VALUES (?1, ?2, 'message', ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
+                generation, rule_location, keys_read, reply, reply_payload, checklist, body, cycle, notes,
+                join_request)
+             VALUES (?1, ?2, 'message', ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)",
         )?
         .execute(params![
             record.number.0.cast_signed(),
@@ -208,9 +224,11 @@ fn insert_message(
             keys_read,
             kept.reply,
             reply_payload,
-            checklist,
+            folded.checklist,
             body,
             message.and_then(|message| message.cycle.as_ref()).map(Cycle::as_str),
+            folded.notes,
+            join_request,
         ])?;
     Ok(())
 }
@@ -218,7 +236,7 @@ fn insert_message(
 fn insert_other_event(
     connection: &Connection,
     record: &Record,
-    checklist: Option<&str>,
+    folded: &FoldedChanges,
 ) -> rusqlite::Result<()> {
     let number = record.number.0.cast_signed();
     let (mut run, mut generation, mut user, mut answer, mut detail) = (None, None, None, None, None);
@@ -248,8 +266,8 @@ fn insert_other_event(
     }
     connection
         .prepare_cached(
-            "INSERT INTO events (number, at, kind, run, generation, user, answer, detail, checklist)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+            "INSERT INTO events (number, at, kind, run, generation, user, answer, detail, checklist, notes)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
         )?
         .execute(params![
             number,
@@ -260,7 +278,8 @@ fn insert_other_event(
             user,
             answer,
             detail,
-            checklist,
+            folded.checklist,
+            folded.notes,
         ])?;
     Ok(())
 }
@@ -275,11 +294,14 @@ fn write_change(connection: &Connection, by: Number, change: &Change) -> rusqlit
         | Change::CycleSeen { .. }
         | Change::CycleLaunched { .. }
         | Change::CycleMarked { .. }
-        | Change::CycleForgotten(_)
-        | Change::JoinForgotten(_) => Ok(()),
+        | Change::CycleForgotten(_) => Ok(()),
         Change::Run(run) => put_run(connection, by, run),
-        Change::Join(join) => put_body(connection, PUT_JOIN, join.id, &json(join)?),
+        Change::Join(join) => put_join(connection, join),
         Change::JoinClosed(id) => close(connection, "UPDATE joins SET closed_by = ?2 WHERE id = ?1", *id, by),
+        Change::JoinForgotten(id) => {
+            let mut forget = connection.prepare_cached("UPDATE joins SET is_known = 0 WHERE id = ?1")?;
+            forget.execute([id.0.cast_signed()]).map(|_| ())
+        }
         Change::Parked(parked) => put_body(connection, PUT_PARKED, parked.id, &json(parked)?),
         Change::ParkedClosed(id) => {
             close(connection, "UPDATE parked SET closed_by = ?2 WHERE id = ?1", *id, by)
@@ -327,11 +349,19 @@ fn write_change(connection: &Connection, by: Number, change: &Change) -> rusqlit
     }
 }
 
-const PUT_JOIN: &str =
-    "INSERT INTO joins (id, body) VALUES (?1, ?2) ON CONFLICT (id) DO UPDATE SET body = ?2, closed_by = NULL";
 const PUT_PARKED: &str = "INSERT INTO parked (id, body) VALUES (?1, ?2) ON CONFLICT (id) DO UPDATE SET body = ?2, closed_by = NULL";
 const PUT_HOLD: &str =
     "INSERT INTO holds (id, body) VALUES (?1, ?2) ON CONFLICT (id) DO UPDATE SET body = ?2, closed_by = NULL";
+
+fn put_join(connection: &Connection, join: &Join) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "INSERT INTO joins (id, body, is_known) VALUES (?1, ?2, ?3)
+             ON CONFLICT (id) DO UPDATE SET body = ?2, closed_by = NULL, is_known = ?3",
+        )?
+        .execute(params![join.id.0.cast_signed(), json(join)?, join.identity.is_some()])
+        .map(|_| ())
+}
 
 fn put_body(connection: &Connection, statement: &str, id: Number, body: &str) -> rusqlite::Result<()> {
     connection.prepare_cached(statement)?.execute(params![id.0.cast_signed(), body])?;

@@ -1,70 +1,111 @@
-//! The checklist of any moment: a snapshot and what the events after it changed.
+//! The checklist and the cycles of any moment: a snapshot and what the events after it changed.
 
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::{Connection, OptionalExtension, params};
 
-use super::row;
+use super::row::{self, json};
 use nowcast_core::checklist::Checklist;
-use nowcast_core::{Change, Number};
-use pyyaml::Value;
+use nowcast_core::{Change, Cycles, Number};
+use pyyaml::{Keys, Value};
 
-/// A checklist and how far it goes.
+/// What is folded, and how far it goes.
 #[derive(Debug, Default)]
 pub(super) struct Folded {
     pub(super) checklist: Checklist,
-    /// The last event that changed it.
+    /// The cycles and the notes of messages; `None` if they are not known, as before version 8.
+    pub(super) cycles: Option<Cycles>,
+    /// The last event that changed the checklist.
     pub(super) changed_by: u64,
 }
 
-/// The checklist before an event; see [`after`].
-pub(super) fn before(connection: &Connection, event: Number) -> rusqlite::Result<Option<Folded>> {
-    after(connection, Number(event.0.saturating_sub(1)))
-}
-
-/// The checklist after an event; `None` if the events that lead there were removed.
-pub(super) fn after(connection: &Connection, event: Number) -> rusqlite::Result<Option<Folded>> {
-    let event = event.0.min(i64::MAX as u64).cast_signed();
-    let snapshot = connection
-        .prepare_cached(
-            "SELECT event, changed_by, checklist FROM snapshots WHERE event <= ?1 ORDER BY event DESC LIMIT 1",
-        )?
-        .query_row([event], |row| {
-            Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, String>(2)?))
-        })
-        .optional()?;
-    // There is one from the beginning on, and removing events leaves one in front of the first that stays.
-    let Some((from, changed_by, text)) = snapshot else { return Ok(None) };
-    let entries = row::yaml_or_null(Some(text))?.as_map().cloned().unwrap_or_default();
-    let mut folded = Folded { checklist: Checklist::new(entries), changed_by: changed_by.cast_unsigned() };
-    let mut events = connection.prepare_cached(
-        "SELECT number, checklist, body FROM events
-         WHERE number > ?1 AND number <= ?2 AND checklist IS NOT NULL ORDER BY number",
-    )?;
-    let mut rows = events.query([from, event])?;
-    while let Some(row) = rows.next()? {
-        let changes: Vec<Change> = row::from_json(row.get_ref(1)?.as_str()?)?;
-        let body = row.get_ref(2)?.as_bytes_or_null()?.unwrap_or_default();
+impl Folded {
+    /// Make the changes of an event whose message has that payload.
+    pub(super) fn apply(&mut self, event: Number, changes: &[Change], payload: &Value) {
         for change in changes {
-            apply(&mut folded.checklist, change, || row::payload(body))?;
+            if change.is_of_checklist() {
+                apply_to_checklist(&mut self.checklist, change, payload);
+                self.changed_by = event.0;
+            } else if let Some(cycles) = &mut self.cycles {
+                cycles.apply(change, payload);
+            }
         }
-        folded.changed_by = row.get::<_, i64>(0)?.cast_unsigned();
     }
-    Ok(Some(folded))
 }
 
-/// Makes a change; `payload` answers that of the event's message.
-pub(super) fn apply(
-    checklist: &mut Checklist,
-    change: Change,
-    payload: impl FnOnce() -> rusqlite::Result<Value>,
-) -> rusqlite::Result<()> {
+fn apply_to_checklist(checklist: &mut Checklist, change: &Change, payload: &Value) {
     match change {
-        Change::PayloadMerged { key } => checklist.update(&key, payload()?),
-        Change::ChecklistSet { path, value } => checklist.set(path.as_list().unwrap_or_default(), value),
+        Change::PayloadMerged { key } => checklist.update(key, payload.clone()),
+        Change::ChecklistSet { path, value } => {
+            checklist.set(path.as_list().unwrap_or_default(), value.clone());
+        }
         Change::ChecklistReplaced { checklist: whole } => {
             *checklist = Checklist::new(whole.as_map().cloned().unwrap_or_default());
         }
         // The others change something else.
         _ => {}
     }
-    Ok(())
+}
+
+/// The checklist and the cycles before an event; see [`after`].
+pub(super) fn before(connection: &Connection, event: Number) -> rusqlite::Result<Option<Folded>> {
+    after(connection, Number(event.0.saturating_sub(1)))
+}
+
+/// The checklist and the cycles after an event; `None` if the events that lead there were removed.
+pub(super) fn after(connection: &Connection, event: Number) -> rusqlite::Result<Option<Folded>> {
+    let event = event.0.min(i64::MAX as u64).cast_signed();
+    let snapshot = connection
+        .prepare_cached(
+            "SELECT event, changed_by, checklist, notes FROM snapshots WHERE event <= ?1 ORDER BY event DESC LIMIT 1",
+        )?
+        .query_row([event], |row| {
+            let cycles = row.get_ref(3)?.as_str_or_null()?.map(row::from_json).transpose()?;
+            let entries = row::yaml_or_null(Some(row.get(2)?))?.as_map().cloned().unwrap_or_default();
+            let (checklist, changed_by) = (Checklist::new(entries), row.get::<_, i64>(1)?.cast_unsigned());
+            Ok((row.get::<_, i64>(0)?, Folded { checklist, cycles, changed_by }))
+        })
+        .optional()?;
+    // There is one from the beginning on, and removing events leaves one in front of the first that stays.
+    let Some((from, mut folded)) = snapshot else { return Ok(None) };
+    let mut events = connection.prepare_cached(
+        "SELECT number, checklist, notes, body FROM events
+         WHERE number > ?1 AND number <= ?2 AND (checklist IS NOT NULL OR notes IS NOT NULL) ORDER BY number",
+    )?;
+    let mut rows = events.query([from, event])?;
+    while let Some(row) = rows.next()? {
+        let changes = row::changes(row.get_ref(1)?.as_str_or_null()?, row.get_ref(2)?.as_str_or_null()?)?;
+        let body = row.get_ref(3)?.as_bytes_or_null()?.unwrap_or_default();
+        let uses_payload =
+            |change: &Change| matches!(change, Change::PayloadMerged { .. } | Change::Noted(_));
+        let payload = if changes.iter().any(uses_payload) { row::payload(body)? } else { Value::Null };
+        folded.apply(row::number(row, 0)?, &changes, &payload);
+    }
+    Ok(Some(folded))
+}
+
+/// The first event after which the cycles are known, from an event on, and the cycles then.
+pub(super) fn first_cycles(connection: &Connection, from: i64) -> rusqlite::Result<Option<(Number, Cycles)>> {
+    connection
+        .prepare_cached(
+            "SELECT event, notes FROM snapshots WHERE event >= ?1 AND notes IS NOT NULL ORDER BY event LIMIT 1",
+        )?
+        .query_row([from], |row| Ok((row::number(row, 0)?, row::from_json(row.get_ref(1)?.as_str()?)?)))
+        .optional()
+}
+
+/// Write the snapshot after an event; return how many bytes it has.
+pub(super) fn put_snapshot(
+    connection: &Connection,
+    event: u64,
+    changed_by: u64,
+    checklist: &Value,
+    cycles: Option<&Cycles>,
+) -> rusqlite::Result<u64> {
+    let checklist = pyyaml::write(checklist, Keys::AsGiven);
+    let notes = cycles.map(json).transpose()?;
+    let bytes = checklist.len() + notes.as_ref().map_or(0, String::len);
+    connection.execute(
+        "INSERT OR REPLACE INTO snapshots (event, changed_by, checklist, notes) VALUES (?1, ?2, ?3, ?4)",
+        params![event.cast_signed(), changed_by.cast_signed(), checklist, notes],
+    )?;
+    Ok(bytes as u64)
 }

@@ -13,7 +13,9 @@ use nowcast_core::Join;
 use nowcast_core::expected::Expected;
 use nowcast_core::hold::Hold;
 use nowcast_core::parked::Parked;
-use nowcast_core::{Change, Clock, ClockReading, LaunchedTimes, Number, Record, RuleFile, Run, Steady};
+use nowcast_core::{
+    Change, Clock, ClockReading, Cycles, LaunchedTimes, Number, Record, RuleFile, Run, Steady,
+};
 use pyyaml::Map;
 
 /// The journal, open for reading.
@@ -53,6 +55,8 @@ pub struct OpenItems {
     pub runs: Vec<Run>,
     /// The open joins.
     pub joins: Vec<Join>,
+    /// The joins by cycle and since a moment that have ended and are still known.
+    pub ended_joins: Vec<Join>,
     /// Parked messages and launches.
     pub parked: Vec<Parked>,
     /// The holds.
@@ -74,6 +78,10 @@ impl OpenItems {
     pub fn changes(&self) -> impl Iterator<Item = Change> {
         let runs = self.runs.iter().cloned().map(|run| Change::Run(Box::new(run)));
         let joins = self.joins.iter().cloned().map(Change::Join);
+        let ended_joins = self
+            .ended_joins
+            .iter()
+            .flat_map(|join| [Change::Join(join.clone()), Change::JoinClosed(join.id)]);
         let parked = self.parked.iter().cloned().map(Change::Parked);
         let holds = self.holds.iter().cloned().map(Change::Hold);
         let rules =
@@ -84,6 +92,7 @@ impl OpenItems {
         let clock = self.clock.reading.iter().cloned().map(Change::Clock);
         let expected = self.expected.iter().cloned().map(Change::Expected);
         runs.chain(joins)
+            .chain(ended_joins)
             .chain(parked)
             .chain(holds)
             .chain(scheduled)
@@ -121,7 +130,7 @@ impl History {
         Ok(Self { connection: schema::open_to_read(&file)?, file })
     }
 
-    /// An event. Of its changes there are those of the checklist.
+    /// An event. Of its changes there are those of the checklist and of the notes.
     ///
     /// # Errors
     ///
@@ -273,6 +282,8 @@ impl History {
                 match change {
                     Change::Run(run) => open.runs.push(*run),
                     Change::Join(join) => open.joins.push(join),
+                    // The one before it.
+                    Change::JoinClosed(_) => open.ended_joins.extend(open.joins.pop()),
                     Change::Parked(parked) => open.parked.push(parked),
                     Change::Hold(hold) => open.holds.push(hold),
                     Change::Scheduled { item, due, expired } => {
@@ -303,6 +314,27 @@ impl History {
     /// See [`History::event`]; and if what led to it was removed.
     pub fn checklist_before(&self, number: Number) -> JournalResult<Map> {
         self.ask(|connection| fold::before(connection, number)).and_then(|folded| known(folded, number))
+    }
+
+    /// The cycles and the notes of messages after the last event.
+    ///
+    /// # Errors
+    ///
+    /// See [`History::event`].
+    pub fn cycles_now(&self) -> JournalResult<Cycles> {
+        self.ask(|connection| fold::after(connection, Number(u64::MAX)))
+            .map(|folded| folded.and_then(|folded| folded.cycles).unwrap_or_default())
+    }
+
+    /// The cycles and the notes of messages before an event. `None` if they are not known: before version 8 they were not
+    /// stored, and what led to them may have been removed.
+    ///
+    /// # Errors
+    ///
+    /// See [`History::event`].
+    pub fn cycles_before(&self, number: Number) -> JournalResult<Option<Cycles>> {
+        self.ask(|connection| fold::before(connection, number))
+            .map(|folded| folded.and_then(|folded| folded.cycles))
     }
 
     /// The files of a generation of the rules, the main one first; none if they were not kept, or not any longer.

@@ -77,8 +77,8 @@ impl History {
                 )
             }));
             problems.extend(load::open(connection).err().map(|error| format!("what is open: {error}")));
-            let checklist = fold::after(connection, Number(u64::MAX));
-            problems.extend(checklist.err().map(|error| format!("the checklist: {error}")));
+            let folded = fold::after(connection, Number(u64::MAX));
+            problems.extend(folded.err().map(|error| format!("the checklist and the notes: {error}")));
             let last = load::last_event(connection)?;
             if let Some(noted) = noted.filter(|noted| *noted > last) {
                 problems.push(format!(

@@ -7,13 +7,14 @@ use serde::de::DeserializeOwned;
 use super::{Journal, JournalError, clock, fold, row};
 use nowcast_core::checklist::Checklist;
 use nowcast_core::record::Outcome;
-use nowcast_core::{Change, Cycles, Number, PreviousReply, Ticket};
+use nowcast_core::{Change, Cycles, Join, Number, PreviousReply, Ticket};
 use pyyaml::Map;
 
 /// Everything that a manager needs to go on.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Recovered {
-    /// What is open: runs, joins, what is parked, held or expected, and the rules that were in force.
+    /// What is open: runs, joins, what is parked, held or expected, and the rules that were in force; also joins that have ended and
+    /// are still known.
     pub changes: Vec<Change>,
     /// The checklist.
     pub checklist: Map,
@@ -63,7 +64,7 @@ fn load(connection: &Connection) -> rusqlite::Result<Recovered> {
     Ok(Recovered {
         changes,
         checklist: entries(&folded.checklist),
-        cycles: Cycles::default(),
+        cycles: folded.cycles.unwrap_or_default(),
         checklist_event: Number(folded.changed_by),
         last_number: last_number(connection)?,
         last_event: clock.last_event,
@@ -82,6 +83,11 @@ pub(super) fn open(connection: &Connection) -> rusqlite::Result<Vec<Change>> {
     changes.extend(all(connection, runs)?.into_iter().map(Change::Run));
     let joins = "SELECT body FROM joins WHERE closed_by IS NULL ORDER BY id";
     changes.extend(all(connection, joins)?.into_iter().map(Change::Join));
+    let known = "SELECT body FROM joins WHERE is_known = 1 AND closed_by IS NOT NULL ORDER BY id";
+    for join in all::<Join>(connection, known)? {
+        let closed = Change::JoinClosed(join.id);
+        changes.extend([Change::Join(join), closed]);
+    }
     let parked = "SELECT body FROM parked WHERE closed_by IS NULL ORDER BY id";
     changes.extend(all(connection, parked)?.into_iter().map(Change::Parked));
     let holds = "SELECT body FROM holds WHERE closed_by IS NULL ORDER BY id";

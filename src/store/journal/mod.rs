@@ -4,8 +4,8 @@
 //! disk or nothing of it. The journal decides nothing, and it never overwrites a file that it cannot read.
 //!
 //! Each event is a row of `events` and is never changed. What is open (runs, joins, parked, held) has a row of
-//! its own as it is now, which stays, marked as over, when it is. The checklist is nowhere as a whole but
-//! in snapshots that are made now and then; the events after one lead to the checklist of any moment.
+//! its own as it is now, which stays, marked as over, when it is. The checklist and the notes of messages are nowhere as a whole
+//! but in snapshots that are made now and then; the events after one lead to those of any moment.
 
 mod clock;
 mod commit;
@@ -19,6 +19,7 @@ mod info;
 mod load;
 mod lock;
 mod message_index;
+mod migrate_notes;
 mod order;
 mod prune;
 mod row;

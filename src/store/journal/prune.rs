@@ -1,4 +1,4 @@
-//! Removing what is too old, in small steps, so that the checklist of every event that stays can still be told.
+//! Removing what is too old, in small steps, so that the checklist and the notes of every event that stays can still be told.
 //!
 //! Nothing is removed that something open came from.
 
@@ -10,7 +10,6 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 use super::{fold, load, message_index, order, row};
 use nowcast_core::parked::ParkedItem;
 use nowcast_core::{Change, Number, RunId, Steady};
-use pyyaml::Keys;
 
 /// Events or runs that one step removes: some milliseconds.
 const STEP: usize = 500;
@@ -57,7 +56,8 @@ pub(super) fn step(connection: &mut Connection, before: Steady) -> rusqlite::Res
         let mut remove = step.prepare_cached(statement)?;
         numbers.iter().try_for_each(|number| remove.execute([number]).map(|_| ()))?;
     }
-    for table in ["joins", "parked", "holds"] {
+    step.execute("DELETE FROM joins WHERE closed_by < ?1 AND is_known = 0", [first])?;
+    for table in ["parked", "holds"] {
         step.execute(&format!("DELETE FROM {table} WHERE closed_by < ?1"), [first])?;
     }
     // The last reading before what stays is that of the first event in it.
@@ -167,11 +167,8 @@ fn stand_on_snapshot(connection: &Connection, event: i64) -> rusqlite::Result<()
     let is_there = "SELECT 1 FROM snapshots WHERE event = ?1";
     if connection.query_row(is_there, [event], |_| Ok(())).optional()?.is_none() {
         let Some(folded) = fold::after(connection, Number(event.cast_unsigned()))? else { return Ok(()) };
-        let text = pyyaml::write(&folded.checklist.to_value(), Keys::AsGiven);
-        connection.execute(
-            "INSERT INTO snapshots (event, changed_by, checklist) VALUES (?1, ?2, ?3)",
-            params![event, folded.changed_by.cast_signed(), text],
-        )?;
+        let (checklist, cycles) = (folded.checklist.to_value(), folded.cycles.as_ref());
+        fold::put_snapshot(connection, event.cast_unsigned(), folded.changed_by, &checklist, cycles)?;
     }
     connection.execute("DELETE FROM snapshots WHERE event < ?1", [event])?;
     Ok(())

@@ -17,7 +17,7 @@ use pyyaml::Value;
 
 /// The columns that [`record`] reads.
 pub(super) const EVENT: &str = "number, at, kind, worker, type, speaker, ticket_epoch, ticket_number, message_id, run, outcome, \
-    generation, rule_location, keys_read, reply, reply_payload, user, answer, detail, checklist, body, cycle";
+    generation, rule_location, keys_read, reply, reply_payload, user, answer, detail, checklist, body, cycle, notes, join_request";
 
 /// The positions of the columns in [`EVENT`]. To find each by its name would take a sixth of the time of a long list.
 mod column {
@@ -43,9 +43,11 @@ mod column {
     pub(super) const CHECKLIST: usize = 19;
     pub(super) const BODY: usize = 20;
     pub(super) const CYCLE: usize = 21;
+    pub(super) const NOTES: usize = 22;
+    pub(super) const JOIN_REQUEST: usize = 23;
 }
 
-/// An event; of its changes those of the checklist, since the others are where what they changed is.
+/// An event; of its changes those of the checklist and of the notes, since the others are where what they changed is.
 pub(super) fn record(row: &Row<'_>) -> rusqlite::Result<Record> {
     let text = |column: usize| row.get::<_, Option<String>>(column).map(Option::unwrap_or_default);
     let event = match row.get_ref(column::KIND)?.as_str()? {
@@ -71,14 +73,22 @@ pub(super) fn record(row: &Row<'_>) -> rusqlite::Result<Record> {
         }
         other => return Err(unreadable(format!("an event of the unknown kind {other:?}"))),
     };
-    let changes: Option<Vec<Change>> =
-        row.get_ref(column::CHECKLIST)?.as_str_or_null()?.map(from_json).transpose()?;
+    let stored = |column: usize| row.get_ref(column).and_then(|value| Ok(value.as_str_or_null()?));
     Ok(Record {
         number: number(row, column::NUMBER)?,
         at: moment(row.get_ref(column::AT)?.as_str()?)?,
         event,
-        changes: changes.unwrap_or_default(),
+        changes: changes(stored(column::CHECKLIST)?, stored(column::NOTES)?)?,
     })
+}
+
+/// The changes that the columns `checklist` and `notes` hold.
+pub(super) fn changes(checklist: Option<&str>, notes: Option<&str>) -> rusqlite::Result<Vec<Change>> {
+    let mut changes: Vec<Change> = checklist.map_or(Ok(Vec::new()), from_json)?;
+    if let Some(notes) = notes {
+        changes.extend(from_json::<Vec<Change>>(notes)?);
+    }
+    Ok(changes)
 }
 
 /// The detail of an event that is a step of the wall clock.
@@ -99,13 +109,13 @@ fn message(row: &Row<'_>) -> rusqlite::Result<MessageRecord> {
             let whole = pyyaml::read_own(&body).map_err(unreadable)?;
             let run = whole.get("run").and_then(Value::as_str).map(str::to_owned);
             let payload = whole.get("payload").cloned().unwrap_or_default();
-            let cycle =
-                text(column::CYCLE)?.map(|cycle| Cycle::parse(&cycle).map_err(unreadable)).transpose()?;
+            let cycle = text(column::CYCLE)?.map(|label| cycle(&label)).transpose()?;
             Some(Message { source, r#type, payload, id: text(column::MESSAGE_ID)?, run, cycle })
         }
         _ => None,
     };
     let keys_read = row.get_ref(column::KEYS_READ)?.as_str_or_null()?.map(from_json).transpose()?;
+    let join_request = row.get_ref(column::JOIN_REQUEST)?.as_str_or_null()?.map(from_json).transpose()?;
     Ok(MessageRecord {
         ticket: ticket.map(|(epoch, number)| Ticket { epoch, number }),
         message,
@@ -114,12 +124,17 @@ fn message(row: &Row<'_>) -> rusqlite::Result<MessageRecord> {
         outcome: from_json(row.get_ref(column::OUTCOME)?.as_str_or_null()?.unwrap_or_default())?,
         generation: integer(column::GENERATION)?.unwrap_or_default(),
         rule_location: text(column::RULE_LOCATION)?,
-        join_request: None,
+        join_request,
         keys_read: keys_read.unwrap_or_default(),
         reply: text(column::REPLY)?.unwrap_or_default(),
         reply_payload: yaml_or_null(text(column::REPLY_PAYLOAD)?)?,
         body,
     })
+}
+
+/// The cycle that a column holds.
+pub(super) fn cycle(label: &str) -> rusqlite::Result<Cycle> {
+    Cycle::parse(label).map_err(unreadable)
 }
 
 /// The value that a column holds as YAML; null for an empty column.

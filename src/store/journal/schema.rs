@@ -13,10 +13,11 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::error::JournalError;
+use super::migrate_notes;
 use crate::failpoint;
 
 /// What leads from each version to the next. They are never edited, only added to.
-const MIGRATIONS: [&str; 7] = [
+const MIGRATIONS: [&str; 8] = [
     include_str!("version_1.sql"),
     include_str!("version_2.sql"),
     include_str!("version_3.sql"),
@@ -24,10 +25,11 @@ const MIGRATIONS: [&str; 7] = [
     include_str!("version_5.sql"),
     include_str!("version_6.sql"),
     include_str!("version_7.sql"),
+    include_str!("version_8.sql"),
 ];
 
 /// The version that this program reads and writes.
-const VERSION: i64 = 7;
+const VERSION: i64 = 8;
 
 /// The versions of a journal before and after its migration, which can take minutes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -149,6 +151,9 @@ fn migrate(connection: &mut Connection, from: i64) -> rusqlite::Result<()> {
     for (version, script) in (1_i64..).zip(MIGRATIONS).skip(done) {
         let step = connection.transaction()?;
         step.execute_batch(script)?;
+        if version == migrate_notes::VERSION {
+            migrate_notes::note_last_days(&step)?;
+        }
         step.pragma_update(None, "application_id", APPLICATION)?;
         step.pragma_update(None, "user_version", version)?;
         failpoint::pass("journal: migrated");
@@ -166,6 +171,14 @@ pub(super) fn beside(file: &Path, suffix: &str) -> PathBuf {
     let mut name = file.as_os_str().to_owned();
     name.push(suffix);
     name.into()
+}
+
+/// An empty database of the current version.
+#[cfg(test)]
+pub(super) fn in_memory() -> Connection {
+    let mut connection = Connection::open_in_memory().unwrap();
+    migrate(&mut connection, 0).unwrap();
+    connection
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The calls of the rules, read again one after the other: each with what the rule was given.
 //!
-//! One pass in the order of events, the checklist folded on the way. It never holds more than one event, and
-//! never copies the checklist.
+//! One pass in the order of events, the checklist and the notes folded on the way. It never holds more than one event, and
+//! never copies the checklist or the notes.
 
 use std::collections::{HashMap, VecDeque};
 use std::path::Path;
@@ -10,13 +10,13 @@ use jiff::{Timestamp, ZonedDateTime};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::find::HistoricalRules;
-use super::{History, JournalError, find, fold, load, order, row};
+use super::fold::{self, Folded};
+use super::{History, JournalError, find, load, order, row};
 use nowcast_core::Join;
-use nowcast_core::checklist::Checklist;
 use nowcast_core::message::Message;
 use nowcast_core::parked::{Parked, ParkedItem};
 use nowcast_core::record::{MessageRecord, RecordedEvent, Speaker};
-use nowcast_core::{Command, NextWorker, Number, Record, RuleFile};
+use nowcast_core::{Change, Command, Cycles, NextWorker, Number, Record, RuleFile};
 use pyyaml::Value;
 
 /// A message that reached the rules.
@@ -39,6 +39,8 @@ pub struct HistoricalCall<'a> {
 pub struct CallInput {
     /// The checklist.
     pub checklist: Value,
+    /// The cycles and the notes of messages; `None` if they are not known.
+    pub cycles: Option<Cycles>,
     /// Its `now()`.
     pub now: ZonedDateTime,
 }
@@ -61,6 +63,18 @@ pub struct RuleOutcome {
     pub launches: Vec<NextWorker>,
     /// The join that it opened, as it is now.
     pub join: Option<Join>,
+}
+
+impl CallInput {
+    fn of(folded: &Folded, now: ZonedDateTime) -> Self {
+        Self { checklist: folded.checklist.to_value(), cycles: folded.cycles.clone(), now }
+    }
+}
+
+/// How many of a record's changes its rule saw: up to the note of its message, which is the last one before the rule is called.
+fn count_of_seen(changes: &[Change]) -> usize {
+    let is_before = |change: &Change| change.is_of_checklist() || matches!(change, Change::Noted(_));
+    changes.iter().rposition(is_before).map_or(0, |last| last + 1)
 }
 
 impl CallHistory<'_> {
@@ -115,7 +129,11 @@ impl History {
         let end = load::last_event(&moment).map_err(failed)?.cast_signed() + 1;
         let first = number(since, 1)?;
         let behind = number(until, end)?.max(first);
-        let (mut checklist, known_from) = begin(&moment, first).map_err(failed)?;
+        let (mut folded, known_from) = begin(&moment, first).map_err(failed)?;
+        let mut later_cycles = match folded.cycles {
+            Some(_) => None,
+            None => fold::first_cycles(&moment, first).map_err(failed)?,
+        };
         let mut never_launched: HashMap<Number, Vec<NextWorker>> = HashMap::new();
         for launch in find::never_launched(&moment).map_err(failed)? {
             never_launched.entry(launch.cause).or_default().push(launch.worker);
@@ -128,7 +146,7 @@ impl History {
         };
         let mut retries = Retries::default();
         let statement = format!(
-            "SELECT {} FROM events WHERE number >= ?1 AND number < ?2 AND (checklist IS NOT NULL OR {CALLED})
+            "SELECT {} FROM events WHERE number >= ?1 AND number < ?2 AND (checklist IS NOT NULL OR notes IS NOT NULL OR {CALLED})
              ORDER BY number",
             row::EVENT
         );
@@ -141,21 +159,27 @@ impl History {
                 _ => None,
             };
             let said = kept.and_then(|kept| kept.message.as_ref());
+            let payload = said.map_or(&Value::Null, |said| &said.payload);
+            if let Some((_, cycles)) = later_cycles.take_if(|(event, _)| *event < number) {
+                folded.cycles = Some(cycles);
+            }
+            // The rest of the record's changes followed from the rule's answer.
+            let (seen_by_rule, later) = changes.split_at(count_of_seen(&changes));
             if number.0 >= known_from {
-                for change in changes {
-                    let payload = || Ok(said.map(|said| said.payload.clone()).unwrap_or_default());
-                    fold::apply(&mut checklist, change, payload).map_err(failed)?;
-                }
+                folded.apply(number, seen_by_rule, payload);
             }
             if let (Some(kept), Some(message)) = (kept.filter(|kept| kept.outcome.reached_its_rule()), said) {
                 let given = if number.0 < known_from {
                     Err(REMOVED)
                 } else if kept.speaker == Speaker::Retry {
-                    retries.given(&moment, number, message, &checklist).map_err(failed)?
+                    retries.given(&moment, number, message, &folded).map_err(failed)?
                 } else {
-                    Ok(CallInput { checklist: checklist.to_value(), now: at.clone() })
+                    Ok(CallInput::of(&folded, at.clone()))
                 };
                 visit(&past, &HistoricalCall { number, at: &at, kept, message, given })?;
+            }
+            if number.0 >= known_from {
+                folded.apply(number, later, payload);
             }
         }
         Ok(())
@@ -180,21 +204,21 @@ impl History {
 /// Why a checklist cannot be told.
 const REMOVED: &str = "the events that led to its checklist were removed, as `journal: keep:` says";
 
-/// The checklist before an event, and the number from which on checklists are known.
-fn begin(connection: &Connection, first: i64) -> rusqlite::Result<(Checklist, u64)> {
+/// The checklist and the cycles before an event, and the number from which on checklists are known.
+fn begin(connection: &Connection, first: i64) -> rusqlite::Result<(Folded, u64)> {
     let number = Number(first.cast_unsigned());
     if let Some(folded) = fold::before(connection, number)? {
-        return Ok((folded.checklist, number.0));
+        return Ok((folded, number.0));
     }
     let earliest: i64 =
         connection.query_row("SELECT coalesce(min(event), 0) FROM snapshots", [], |row| row.get(0))?;
     let earliest = earliest.cast_unsigned();
     let folded = fold::after(connection, Number(earliest))?.unwrap_or_default();
-    Ok((folded.checklist, earliest + 1))
+    Ok((folded, earliest + 1))
 }
 
 /// The outcomes of messages that reached their rule, as the database has them.
-const CALLED: &str =
+pub(super) const CALLED: &str =
     r#"outcome = '"ruled"' OR outcome LIKE '{"rule_failed"%' OR outcome LIKE '{"no_function"%'"#;
 
 /// What retries were given: the time of the message that was parked, and the checklist that was asked for.
@@ -220,7 +244,7 @@ impl Retries {
         connection: &Connection,
         number: Number,
         message: &Message,
-        checklist: &Checklist,
+        folded: &Folded,
     ) -> rusqlite::Result<Result<CallInput, &'static str>> {
         const UNKNOWN: &str = "which parked message it decided again cannot be told any more";
         // A command's record follows those of its messages, so it is the next command after each of them.
@@ -230,15 +254,15 @@ impl Retries {
         let Some(command) = &mut self.command else { return Ok(Err(UNKNOWN)) };
         let Some(parked) = command.take(message) else { return Ok(Err(UNKNOWN)) };
         // As in the manager, a retry of all messages uses the current checklist for each.
-        let checklist = match command.asked.filter(|_| command.historical_checklist) {
-            None => checklist.to_value(),
-            // Its own payload is in what its rule saw.
-            Some(asked) => match fold::before(connection, Number(asked.0 + 1))? {
-                Some(folded) => folded.checklist.to_value(),
+        let mut given = CallInput::of(folded, parked.at);
+        if let Some(asked) = command.asked.filter(|_| command.historical_checklist) {
+            // Its own payload is in what its rule saw. The notes are the current ones also then.
+            match fold::before(connection, Number(asked.0 + 1))? {
+                Some(then) => given.checklist = then.checklist.to_value(),
                 None => return Ok(Err(REMOVED)),
-            },
-        };
-        Ok(Ok(CallInput { checklist, now: parked.at }))
+            }
+        }
+        Ok(Ok(given))
     }
 }
 

@@ -1,14 +1,14 @@
-//! Maintenance between batches: checkpoints of the log, snapshots of the checklist, and pruning.
+//! Maintenance between batches: checkpoints of the log, snapshots of the checklist and the notes, and pruning.
 //!
 //! Correctness does not depend on it; without it the log grows and a start takes longer.
 
-use rusqlite::{Connection, params};
+use rusqlite::Connection;
 
 use super::commit::Growth;
 use super::prune::{self, Removed};
-use super::{Journal, JournalError, RunsRemoved};
-use nowcast_core::Steady;
-use pyyaml::{Keys, Value};
+use super::{Journal, JournalError, Recovered, RunsRemoved, fold};
+use nowcast_core::{Cycles, Steady};
+use pyyaml::Value;
 
 /// Pages of log that an idle manager puts into the database: 1 MB, few enough to take a few milliseconds.
 const IDLE_LOG: i64 = 256;
@@ -19,10 +19,10 @@ const BUSY_LOG: i64 = 1024;
 /// Commits after which a busy manager looks how long the log is.
 const LOOK: u32 = 64;
 
-/// Changes of the checklist after which a snapshot is worth it, if they have as many bytes as the last snapshot.
+/// Events that changed the checklist or the notes after which a snapshot is worth it, if they have as many bytes as the last snapshot.
 const CHANGES: u64 = 1_000;
 
-/// Changes after which there is one however large it is: a start makes them again at about 20 µs each.
+/// Such events after which there is one however large it is: a start makes their changes again at about 20 µs each.
 const MANY_CHANGES: u64 = 10_000;
 
 /// Events after which there is one: a start looks at each.
@@ -42,14 +42,14 @@ pub(super) struct SinceSnapshot {
 
 impl SinceSnapshot {
     pub(super) fn measure(connection: &Connection) -> rusqlite::Result<Self> {
-        let snapshot =
-            "SELECT event, changed_by, length(checklist) FROM snapshots ORDER BY event DESC LIMIT 1";
+        let snapshot = "SELECT event, changed_by, length(checklist) + coalesce(length(notes), 0) FROM snapshots ORDER BY event DESC LIMIT 1";
         let (event, changed_by, size) = connection.query_row(snapshot, [], |row| {
             Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?.cast_unsigned()))
         })?;
         // `length` does not read what it measures.
-        let after = "SELECT count(*), count(checklist), \
-            coalesce(sum(CASE WHEN checklist IS NOT NULL THEN length(checklist) + coalesce(length(body), 0) END), 0), \
+        let after = "SELECT count(*), count(*) FILTER (WHERE checklist IS NOT NULL OR notes IS NOT NULL), \
+            coalesce(sum(coalesce(length(checklist), 0) + coalesce(length(notes), 0) + coalesce(length(body), 0)) \
+                FILTER (WHERE checklist IS NOT NULL OR notes IS NOT NULL), 0), \
             max(CASE WHEN checklist IS NOT NULL THEN number END) FROM events WHERE number > ?1";
         connection.query_row(after, [event], |row| {
             let count = |column| row.get::<_, i64>(column).map(i64::cast_unsigned);
@@ -92,15 +92,20 @@ impl Journal {
     /// Does a step of the housekeeping; to be called when there is nothing else to do, or when
     /// [`Journal::is_untidy`] says so. Return whether there is more to do.
     ///
-    /// `checklist` is the one after everything that was committed. Events before `prune_before` are removed, by whole days,
+    /// `checklist` and `cycles` are those after everything that was committed. Events before `prune_before` are removed, by whole days,
     /// but for those that something open came from.
     ///
     /// # Errors
     ///
     /// If the database cannot be read or written; nothing is lost by it.
-    pub fn tidy(&mut self, checklist: &Value, prune_before: Option<Steady>) -> Result<bool, JournalError> {
+    pub fn tidy(
+        &mut self,
+        checklist: &Value,
+        cycles: &Cycles,
+        prune_before: Option<Steady>,
+    ) -> Result<bool, JournalError> {
         if self.tail.wants_snapshot() {
-            self.snapshot(checklist).map_err(|error| self.wrap("keep a snapshot of the checklist", error))?;
+            self.snapshot(checklist, cycles).map_err(|error| self.wrap("keep a snapshot", error))?;
             return Ok(true);
         }
         let before = prune_before.map(prune::midnight).filter(|before| self.pruned != Some(*before));
@@ -133,8 +138,9 @@ impl Journal {
     ///
     /// If the database cannot be read or written; nothing is lost by it.
     pub fn prune(&mut self, before: Steady) -> Result<RunsRemoved, JournalError> {
-        let checklist = Value::from(self.load()?.checklist);
-        while self.tidy(&checklist, Some(before))? {}
+        let Recovered { checklist, cycles, .. } = self.load()?;
+        let checklist = Value::from(checklist);
+        while self.tidy(&checklist, &cycles, Some(before))? {}
         self.runs_removed(before)
     }
 
@@ -169,15 +175,11 @@ impl Journal {
             .map_err(|error| self.wrap("find the runs that were removed", error))
     }
 
-    fn snapshot(&mut self, checklist: &Value) -> rusqlite::Result<()> {
-        let text = pyyaml::write(checklist, Keys::AsGiven);
-        self.connection.execute(
-            "INSERT OR REPLACE INTO snapshots (event, changed_by, checklist) VALUES (?1, ?2, ?3)",
-            params![self.last_event.cast_signed(), self.tail.checklist_event.cast_signed(), text],
-        )?;
+    fn snapshot(&mut self, checklist: &Value, cycles: &Cycles) -> rusqlite::Result<()> {
         let checklist_event = self.tail.checklist_event;
-        self.tail =
-            SinceSnapshot { events: 0, changes: 0, bytes: 0, snapshot: text.len() as u64, checklist_event };
+        let (connection, event) = (&self.connection, self.last_event);
+        let snapshot = fold::put_snapshot(connection, event, checklist_event, checklist, Some(cycles))?;
+        self.tail = SinceSnapshot { events: 0, changes: 0, bytes: 0, snapshot, checklist_event };
         Ok(())
     }
 

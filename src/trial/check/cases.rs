@@ -16,7 +16,7 @@ use nowcast_core::checklist::Checklist;
 use nowcast_core::message::Message;
 use nowcast_core::record::{RecordedEvent, Speaker};
 use nowcast_core::run::is_failure;
-use nowcast_core::{Cycle, Number};
+use nowcast_core::{Cycle, Cycles, Number};
 use pyyaml::{Map, Value};
 
 /// The maximum number of the journal's latest messages that are read: half a year of a busy system.
@@ -42,6 +42,8 @@ struct JournalMessage {
 pub(in crate::trial) struct CaseSource {
     /// The current checklist; `None` if it is empty, or there is neither journal nor checklist file.
     live: Option<Map>,
+    /// The current cycles and notes of messages; `None` without a journal.
+    pub(in crate::trial) cycles: Option<Cycles>,
     recorded: HashMap<(String, String), Vec<JournalMessage>>,
     now: ZonedDateTime,
     /// The cycle of messages that are not recorded.
@@ -120,8 +122,14 @@ impl CheckCase {
 impl CaseSource {
     /// Read the data of the running system.
     pub(in crate::trial) fn of(config: &Config, now: ZonedDateTime) -> Self {
-        let mut world =
-            Self { live: None, recorded: HashMap::new(), now, cycle: None, unreadable: Vec::new() };
+        let mut world = Self {
+            live: None,
+            cycles: None,
+            recorded: HashMap::new(),
+            now,
+            cycle: None,
+            unreadable: Vec::new(),
+        };
         match live::checklist_if_any(config) {
             Ok(checklist) => {
                 // The empty checklist is a case anyway, and rules may fail with it.
@@ -145,6 +153,7 @@ impl CaseSource {
     }
 
     fn read(&mut self, config: &Config, history: &History) -> Result<(), JournalError> {
+        self.cycles = Some(history.cycles_now()?);
         let filter =
             EventFilter { kind: Some(EventKind::Message), limit: Some(MESSAGES), ..EventFilter::default() };
         for record in history.events(&filter)? {

@@ -49,7 +49,7 @@ pub(in crate::trial) fn trace(
                 message: &case.message,
                 config: &config.value,
                 checklist: &case.checklist,
-                cycles: None,
+                cycles: world.cycles.as_ref(),
                 now: &case.now,
             });
             if engine.was_stopped() {

@@ -163,7 +163,7 @@ fn call(engine: &Engine, config: &Config, called: &HistoricalCall<'_>, given: &C
         message: called.message,
         config: &config.value,
         checklist: &given.checklist,
-        cycles: None,
+        cycles: given.cycles.as_ref(),
         now: &given.now,
     });
     RuleResult::new(call, &called.message.source)

@@ -1,14 +1,14 @@
 //! A wall clock that was set: the order of events is that of their numbers, and their age is not that of their times.
 
 use jiff::{SignedDuration, Timestamp};
-use nowcast::store::journal::{EventFilter, EventKind, RunFilter};
+use nowcast::store::journal::{EventFilter, EventKind, Recovered, RunFilter};
 use nowcast::store::{History, Journal};
 use nowcast_core::{Number, Steady};
 use rusqlite::Connection;
 
 use crate::journal::day::{Day, Step};
 use crate::journal::fixture::copy;
-use crate::journal::recovery::assert_recovers;
+use crate::journal::recovery::{assert_recovers, tidy};
 
 /// Six years, in hours.
 const YEARS: i64 = 6 * 365 * 24;
@@ -66,7 +66,7 @@ impl Kept {
     fn prune(&mut self, days: i64) {
         let now = self.day.state.now(&self.day.time()).steady;
         let before = now.after(-SignedDuration::from_hours(24 * days));
-        while self.journal.tidy(&self.day.state.checklist.to_value(), Some(before)).expect("done") {}
+        tidy(&mut self.journal, &self.day, Some(before));
     }
 
     /// The true ages of the events that are left, in whole days.
@@ -177,8 +177,9 @@ fn where_times_went_back_before_steps_were_recorded_nothing_younger_is_removed()
     assert!(wrong > 4 && all > 20, "{wrong} {all}");
     let mut journal = Journal::open(folder.path()).expect("migrated");
     let before: Timestamp = "2026-03-01T00:00:00Z".parse().expect("a moment");
-    let checklist = journal.load().expect("readable").checklist.into();
-    while journal.tidy(&checklist, Some(Steady(before))).expect("done") {}
+    let Recovered { checklist, cycles, .. } = journal.load().expect("readable");
+    let checklist = checklist.into();
+    while journal.tidy(&checklist, &cycles, Some(Steady(before))).expect("done") {}
     assert_eq!(count(&database), all);
     let history = History::open(folder.path()).expect("readable");
     let since = |since: &str| {
@@ -189,7 +190,7 @@ fn where_times_went_back_before_steps_were_recorded_nothing_younger_is_removed()
     assert_eq!(i64::try_from(since("2020-03-14T00:00:00Z")), Ok(all));
     assert_eq!(since("2027-01-01T00:00:00Z"), 0);
     let before: Timestamp = "2026-04-01T00:00:00Z".parse().expect("a moment");
-    while journal.tidy(&checklist, Some(Steady(before))).expect("done") {}
+    while journal.tidy(&checklist, &cycles, Some(Steady(before))).expect("done") {}
     assert!(count(&database) < all / 2, "they are removed when all of them are old");
 }
 

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use jiff::{SignedDuration, ZonedDateTime};
 use nowcast::config;
 use nowcast_core::checklist::Checklist;
+use nowcast_core::cycles::NoteScope;
 use nowcast_core::hold::HoldTarget;
 use nowcast_core::message::Message;
 use nowcast_core::record::{RecordedEvent, Speaker};
 use nowcast_core::{
-    BootId, BootTime, Change, Command, DecisionTime, Effect, Ending, Event, JoinRequest, NextWorker, Number,
-    Record, Request, RequestId, Requirement, ReturnedLaunches, RuleCallResult, RuleError, RuleFile,
-    RuleInput, Rules, State, Ticket, decide,
+    BootId, BootTime, Change, Command, Cycle, CycleOption, Cycles, DecisionTime, Effect, Ending, Event,
+    JoinRequest, NextWorker, Number, Record, Request, RequestId, Requirement, ReturnedLaunches,
+    RuleCallResult, RuleError, RuleFile, RuleInput, Rules, State, Ticket, decide,
 };
 use proptest::prelude::*;
 use pyyaml::{Keys, Map, Value};
@@ -31,6 +32,7 @@ message registry:
     upload: {success: uploaded, crash: crashed}
 workers:
   rivers: {max running: 1, retries: 1, timeout: 1h}
+cycles: {keep: 4h}
 expect:
 - {worker: rivers, by: '09:00', since: '05:00', timezone: America/Vancouver}
 - {worker: weather, type: failure, by: '06:30', timezone: America/Vancouver}
@@ -74,8 +76,8 @@ pub enum Names {
 
 const TYPES: [&str; 6] = ["success", "success", "crash", "failure", "need", "clear checklist"];
 
-/// Payloads with all that YAML can hold; `rule` says what the rule makes of it.
-const PAYLOADS: [&str; 12] = [
+/// Payloads with all that YAML can hold; `rule` says what the rule makes of it, and `cycle` is that of the message and the launches.
+const PAYLOADS: [&str; 17] = [
     "null",
     "{z: 1, a: 2, rule: launch}",
     "{rule: join, m: {y: 1, b: 2}}",
@@ -88,6 +90,11 @@ const PAYLOADS: [&str; 12] = [
     "weather forecast",
     "[1, [2, {x: 99999999999999999999999}]]",
     "{rule: debug, text: \"line\\n\\u2028 # no: comment\"}",
+    "{rule: launch, cycle: today}",
+    "{rule: join, cycle: tomorrow}",
+    "{cycle: yesterday, 2026-03-13: 2026-03-13T12:30:00}",
+    "{rule: meet, cycle: today}",
+    "{rule: meet}",
 ];
 
 pub fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -116,6 +123,11 @@ pub fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => (0..PAYLOADS.len()).prop_map(|payload| Step::ChecklistRead { payload }),
     ];
     prop::collection::vec(step, 0..60)
+}
+
+/// The cycle that a payload names.
+fn cycle_of(payload: &Value) -> Option<Cycle> {
+    payload.get("cycle").and_then(Value::as_str).map(|label| Cycle::parse(label).expect("a label"))
 }
 
 struct FakeRules;
@@ -154,7 +166,28 @@ impl Rules for FakeRules {
                     ..JoinRequest::default()
                 });
             }
+            "meet" => {
+                let wanted =
+                    |worker: &str| Requirement { worker: worker.into(), r#type: None, count: 1, cycle: None };
+                let midnight = input.now.start_of_day().expect("a day").timestamp();
+                let scope = cycle_of(&message.payload).map_or(NoteScope::Since(midnight), NoteScope::Cycle);
+                answer.join = Some(JoinRequest {
+                    name: Some("tracks".into()),
+                    wait_for: vec![wanted("rivers"), wanted("weather")],
+                    // Another request of the same join is a conflict.
+                    launch: vec![NextWorker::new(
+                        if message.source == "ssh" { "ssh" } else { "upload" },
+                        Vec::new(),
+                    )],
+                    scope: Some(scope),
+                    location: Some("next_workers.lua:30".into()),
+                    ..JoinRequest::default()
+                });
+            }
             _ => {}
+        }
+        for launch in &mut answer.next_workers {
+            launch.options.cycle = cycle_of(&message.payload).map(CycleOption::Label);
         }
         let place = Some("next_workers.lua:12".to_owned());
         let keys_read = vec!["weather forecast: 12".to_owned()];
@@ -180,6 +213,8 @@ pub struct Day {
     pub records: Vec<Record>,
     /// The checklist before each event, as YAML text.
     pub before: Vec<(Number, String)>,
+    /// The cycles and notes before some events: each of them is a copy.
+    pub cycles_before: Vec<(Number, Cycles)>,
     requests: u64,
 }
 
@@ -193,6 +228,7 @@ impl Day {
             boot: BootId(1),
             records: Vec::new(),
             before: Vec::new(),
+            cycles_before: Vec::new(),
             requests: 0,
         }
     }
@@ -219,6 +255,7 @@ impl Day {
                 // One more than there are: an unknown one.
                 let source = WORKERS.get(*worker).unwrap_or(&"stranger");
                 let mut message = Message::new(*source, TYPES[*r#type], payload(*which));
+                message.cycle = cycle_of(&message.payload);
                 message.id = (*names == Names::Id).then(|| format!("id {}", self.requests));
                 return self.hear(message.encode().into_bytes(), *names == Names::Ticket);
             }
@@ -252,11 +289,11 @@ impl Day {
                 due: self.time().timestamp(),
                 worker: NextWorker::new(WORKERS[*worker], Vec::new()),
             }),
-            Step::Send { worker, payload } => command(Command::Send {
+            Step::Send { worker, payload: which } => command(Command::Send {
                 source: WORKERS[*worker].into(),
                 r#type: "success".into(),
-                payload: PAYLOADS[*payload].into(),
-                cycle: None,
+                payload: PAYLOADS[*which].into(),
+                cycle: cycle_of(&payload(*which)).map(CycleOption::Label),
             }),
             Step::RetryAll => command(Command::Retry { message: None, historical_checklist: false }),
             Step::Kill(which) => {
@@ -310,18 +347,21 @@ impl Day {
 
     /// A message of a worker, by a ticket.
     pub fn message(&mut self, source: &str, r#type: &str, payload: &str) {
-        let message = Message::new(source, r#type, pyyaml::read(payload).expect("YAML"));
+        let mut message = Message::new(source, r#type, pyyaml::read(payload).expect("YAML"));
+        message.cycle = cycle_of(&message.payload);
         self.hear(message.encode().into_bytes(), true);
     }
 
     pub fn happens(&mut self, event: Event) {
-        let mut before = Some(self.checklist());
+        let is_compared = self.before.len() < 100 || self.before.len().is_multiple_of(100);
+        let mut before = Some((self.checklist(), is_compared.then(|| self.state.cycles.clone())));
         let time = self.time();
         for effect in decide(&mut self.state, event, &FakeRules, &time) {
             if let Effect::Journal(record) = effect {
                 // What one event keeps after its first record is decided after that one.
-                if let Some(before) = before.take() {
-                    self.before.push((record.number, before));
+                if let Some((checklist, cycles)) = before.take() {
+                    self.before.push((record.number, checklist));
+                    self.cycles_before.extend(cycles.map(|cycles| (record.number, cycles)));
                 }
                 self.records.push(*record);
             }
@@ -341,10 +381,11 @@ fn command(command: Command) -> Event {
     Event::Command { call: None, user: "ana".into(), command, historical_checklist: None }
 }
 
-/// What the history shows of a record: of its changes, those of the checklist. The bytes of a message that was made
+/// What the history shows of a record: of its changes, those of the checklist and then those of the notes. The bytes of a message that was made
 /// here are left out, since they are kept in the order that was given, not in that of the wire.
 pub fn shown(mut record: Record) -> Record {
-    record.changes.retain(Change::is_of_checklist);
+    record.changes.retain(|change| change.is_of_checklist() || change.is_of_notes());
+    record.changes.sort_by_key(Change::is_of_notes);
     if let RecordedEvent::Message(message) = &mut record.event
         && message.speaker != Speaker::Worker
     {

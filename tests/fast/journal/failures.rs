@@ -72,12 +72,12 @@ fn a_newer_version_is_refused_by_name() {
     let folder = tempfile::tempdir().expect("a folder");
     let (file, _) = filled(folder.path());
     Connection::open(&file)
-        .and_then(|db| db.pragma_update(None, "user_version", 8))
+        .and_then(|db| db.pragma_update(None, "user_version", 9))
         .expect("from the future");
     let error = refusal(folder.path());
-    assert!(matches!(error, JournalError::Newer { found: 8, known: 7, .. }), "{error}");
+    assert!(matches!(error, JournalError::Newer { found: 9, known: 8, .. }), "{error}");
     let text = error.to_string();
-    assert!(text.contains("has version 8, and this program knows versions up to 7"), "{text}");
+    assert!(text.contains("has version 9, and this program knows versions up to 8"), "{text}");
 }
 
 #[test]
@@ -223,7 +223,7 @@ proptest! {
             let kept = day.records.len();
             day.message("weather", "success", "{rule: launch}");
             let _ = journal.commit(&day.records[kept..]);
-            let _ = journal.tidy(&day.state.checklist.to_value(), Some(Steady(day.now.timestamp())));
+            let _ = journal.tidy(&day.state.checklist.to_value(), &day.state.cycles, Some(Steady(day.now.timestamp())));
         }
     }
 }
@@ -235,6 +235,7 @@ mod disks {
     use std::path::{Path, PathBuf};
     use std::process::Command;
 
+    use nowcast::store::journal::Recovered;
     use nowcast::store::{History, Journal, JournalError};
     use pyyaml::Value;
 
@@ -321,8 +322,9 @@ mod disks {
         for _ in 0..3 {
             journal.commit(&day.records[kept..]).expect_err("it is still full");
         }
-        let checklist = journal.load().expect("readable").checklist;
-        let _ = journal.tidy(&Value::from(checklist), Some(nowcast_core::Steady(day.now.timestamp())));
+        let Recovered { checklist, cycles, .. } = journal.load().expect("readable");
+        let _ =
+            journal.tidy(&Value::from(checklist), &cycles, Some(nowcast_core::Steady(day.now.timestamp())));
         disk.empty();
         journal.commit(&day.records[kept..]).expect("kept");
         assert_recovers(&journal, &day);

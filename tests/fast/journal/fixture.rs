@@ -6,15 +6,17 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
 use nowcast::store::journal::{EventFilter, RunFilter};
 use nowcast::store::{History, Journal};
 use nowcast_core::Join;
+use nowcast_core::cycles::NoteScope;
 use nowcast_core::expected::Expected;
 use nowcast_core::hold::Hold;
 use nowcast_core::parked::{Parked, ParkedItem};
 use nowcast_core::record::{Outcome, RecordedEvent, Speaker};
 use nowcast_core::run::{Stage, StopReason};
-use nowcast_core::{Change, Command, Ending, Event, NextWorker, Number, Run, Ticket};
+use nowcast_core::{Change, Command, Cycle, Cycles, Ending, Event, NextWorker, Number, Run, Ticket};
 use pyyaml::Value;
 use rusqlite::Connection;
 use rusqlite::types::Value as SqlValue;
@@ -98,7 +100,8 @@ fn a_migrated_journal_is_as_this_program_would_have_written_it() {
             + assert_written_as::<Vec<Change>>(
                 &database,
                 "SELECT checklist FROM events WHERE checklist IS NOT NULL",
-            );
+            )
+            + assert_written_as::<Cycles>(&database, "SELECT notes FROM snapshots WHERE notes IS NOT NULL");
         assert!(rows >= 5, "{name}: {rows}");
     }
 }
@@ -176,7 +179,7 @@ fn counted_as_itself(mut row: Vec<Json>) -> Vec<Json> {
 }
 
 #[test]
-fn a_migration_changes_names_and_adds_what_a_parked_message_counted_as() {
+fn a_migration_changes_names_and_adds_what_a_parked_message_counted_as_and_a_snapshot() {
     const TABLES: [(&str, &str); 10] = [
         ("events", "events"),
         ("runs", "runs"),
@@ -205,11 +208,14 @@ fn a_migration_changes_names_and_adds_what_a_parked_message_counted_as() {
                 .collect();
             let expected: Vec<Vec<Json>> = expected.into_iter().map(counted_as_itself).collect();
             let found = rows(&new, after);
-            assert_eq!(found.len(), expected.len(), "{name}: {after}");
+            // The last snapshot is that of the notes.
+            let more = usize::from(after == "snapshots");
+            assert_eq!(found.len(), expected.len() + more, "{name}: {after}");
             for (found, expected) in found.iter().zip(&expected) {
                 let (kept, added) = found.split_at(expected.len());
                 assert_eq!(kept, expected, "{name}: {after}");
-                assert!(added.iter().all(Json::is_null), "{name}: {after}: {added:?}");
+                let is_unset = |value: &Json| value.is_null() || *value == Json::from(0);
+                assert!(added.iter().all(is_unset), "{name}: {after}: {added:?}");
             }
         }
     }
@@ -497,11 +503,120 @@ fn a_journal_of_version_6_is_read() {
     assert_eq!(history.events(&EventFilter::default()).expect("readable").len(), 29);
 }
 
+#[test]
+fn a_journal_of_version_7_is_read() {
+    let (_folder, journal, history) = migrated("journal-version-7");
+    let state = state_of(&journal.load().expect("readable"));
+    let numbers = |numbers: Vec<Number>| numbers.into_iter().map(|number| number.0).collect::<Vec<_>>();
+    assert_eq!(numbers(state.runs.keys().copied().collect()), [15, 19, 23, 25, 26, 27, 31, 42, 44]);
+    assert_eq!(numbers(state.parked.keys().copied().collect()), [22, 33]);
+    let events = history.events(&EventFilter::default()).expect("readable");
+    assert_eq!(events.len(), 29);
+    assert!(events.iter().all(|record| record.changes.iter().all(Change::is_of_checklist)));
+    assert_eq!(history.cycles_before(Number(46)).expect("readable"), None, "older notes stay unknown");
+    let mut calls = 0;
+    history
+        .calls(None, None, &mut |_, call| {
+            assert_eq!(call.given.as_ref().expect("known").cycles, None);
+            calls += 1;
+            Ok(())
+        })
+        .expect("readable");
+    assert_eq!(calls, 11);
+}
+
+/// The last message that is noted of a worker and type.
+fn last(cycles: &Cycles, worker: &str, r#type: &str) -> Option<u64> {
+    cycles.last(worker, r#type, None).map(|last| last.message.0)
+}
+
+#[test]
+fn the_messages_of_the_last_two_days_of_an_older_journal_are_noted() {
+    for version in 3..=7 {
+        let (_folder, journal, history) = migrated(&format!("journal-version-{version}"));
+        let cycles = journal.load().expect("readable").cycles;
+        assert_eq!(cycles, history.cycles_now().expect("readable"));
+        let noted =
+            [("rivers", "success"), ("rivers", "crash"), ("weather", "success"), ("upload", "success")];
+        let noted = noted.map(|(worker, r#type)| last(&cycles, worker, r#type));
+        assert_eq!(noted, [Some(32), Some(10), Some(29), Some(33)], "version {version}");
+        assert_eq!(last(&cycles, "ssh", "need"), None);
+        let parked = cycles.last("upload", "success", None).expect("noted");
+        assert_eq!(parked.payload, Some(pyyaml::read("{rule: fail}").expect("YAML")));
+        let since = NoteScope::Since(Timestamp::UNIX_EPOCH);
+        let counting = cycles.counting(&since, "rivers", None);
+        let counting: Vec<_> = counting.into_iter().map(|(chain, message)| (chain.0, message.0)).collect();
+        // The failed first attempt, run 3, reached no rule; run 8 retried it.
+        assert_eq!(counting, [(3, 10), (15, 20), (28, 28), (32, 32)], "version {version}");
+    }
+    for (name, worker, r#type, message) in [
+        ("journal-version-1", "rivers", "success", 18),
+        ("journal-version-2", "weather", "failure", 4),
+        ("journal-version-2-operated", "weather", "success", 60),
+    ] {
+        let (_folder, _, history) = migrated(name);
+        let cycles = history.cycles_now().expect("readable");
+        assert_eq!(last(&cycles, worker, r#type), Some(message), "{name}");
+    }
+}
+
+#[test]
+fn messages_that_are_older_than_two_days_are_not_noted_and_cycles_are_known_by_their_messages() {
+    let folder = copy("journal-version-7");
+    let database = database(&folder);
+    database
+        .execute_batch(
+            "UPDATE events SET at = replace(at, '-03-14', '-03-12') WHERE number <= 17;
+             UPDATE events SET cycle = 'old' WHERE number = 17;
+             UPDATE events SET cycle = 'new' WHERE number IN (20, 29);",
+        )
+        .expect("changed");
+    let mut journal = Journal::open(folder.path()).expect("migrated");
+    let recovered = journal.load().expect("readable");
+    let cycles = &recovered.cycles;
+    assert_eq!(last(cycles, "rivers", "crash"), None);
+    assert_eq!(last(cycles, "weather", "success"), Some(29));
+    let [old, new] = ["old", "new"].map(|label| cycles.get(&Cycle::parse(label).expect("a label")));
+    let new = new.expect("it is kept");
+    assert!(old.is_none());
+    assert_eq!((new.begun.0, new.last.0), (20, 29));
+    assert_eq!(new.begun_at.wall.to_string(), "2026-03-14T12:40:18.123456789Z");
+    assert_eq!(new.notes.last("rivers", "success").map(|last| last.message.0), Some(20));
+
+    // The manager goes on with them.
+    let mut day = Day::new();
+    day.state = state_of(&recovered);
+    day.now = "2026-03-14T09:00:00-07:00[America/Vancouver]".parse().expect("a moment");
+    day.message("weather", "success", "{cycle: new}");
+    journal.commit(&day.records).expect("stored");
+    let history = History::open(folder.path()).expect("readable");
+    let number = day.records[0].number;
+    assert_eq!(history.cycles_before(number).expect("readable"), Some(recovered.cycles));
+    assert_eq!(history.cycles_now().expect("readable"), day.state.cycles);
+    let mut known = Vec::new();
+    history
+        .calls(None, None, &mut |_, call| {
+            known.push(call.given.as_ref().is_ok_and(|given| given.cycles.is_some()));
+            Ok(())
+        })
+        .expect("readable");
+    assert_eq!((known.iter().filter(|known| **known).count(), known.last()), (1, Some(&true)));
+}
+
+#[test]
+fn a_new_journal_has_no_notes() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let journal = Journal::open(folder.path()).expect("a new journal");
+    assert_eq!(journal.load().expect("readable").cycles, Cycles::default());
+    let history = History::open(folder.path()).expect("readable");
+    assert_eq!(history.cycles_before(Number(1)).expect("readable"), Some(Cycles::default()));
+}
+
 /// Create the fixture of the current version: operators' commands, endings, and everything that can be open.
 #[test]
 #[ignore = "creates the fixture of the current version, which is never changed afterwards"]
-fn create_version_7() {
-    let folder = fixture("journal-version-7");
+fn create_version_8() {
+    let folder = fixture("journal-version-8");
     let folder = folder.parent().expect("a folder");
     assert!(!folder.exists(), "the fixture is frozen");
     let mut day = Day::new();
@@ -551,6 +666,10 @@ fn create_version_7() {
     day.take(&Step::Set { payload: 3 });
     day.take(&Step::Hours(3));
     day.message("ssh", "need", "weather forecast");
+    day.message("weather", "failure", "{rule: join, cycle: 2026-03-13}");
+    day.message("weather", "failure", "{cycle: idle}");
+    day.take(&Step::Hours(5));
+    day.message("weather", "success", "{rule: launch, cycle: 2026-03-14}");
     let mut journal = Journal::open(folder).expect("a new journal");
     journal.commit(&day.records).expect("stored");
     drop(journal);

@@ -1,10 +1,10 @@
 //! What operators ask of the history.
 
 use jiff::SignedDuration;
-use nowcast::store::journal::{EventFilter, EventKind, RunFilter, RunState};
+use nowcast::store::journal::{CallHistory, EventFilter, EventKind, HistoricalCall, RunFilter, RunState};
 use nowcast::store::{History, Journal};
 use nowcast_core::record::RecordedEvent;
-use nowcast_core::{Ending, Event, Number, Run};
+use nowcast_core::{Cycle, Ending, Event, Number, Run};
 
 use crate::journal::day::{Day, Step, text};
 
@@ -209,6 +209,66 @@ fn the_rules_in_force_and_the_last_refusal_are_told() {
     day.take(&Step::RulesRefused);
     journal.commit(&day.records[2..]).expect("kept");
     assert_eq!(rules().refused.map(|(number, _)| number), Some(day.records[2].number));
+}
+
+#[test]
+fn the_cycles_and_notes_before_each_event_are_known() {
+    let mut day = Day::new();
+    let of_cycle = "{rule: launch, cycle: today}";
+    day.message("weather", "success", of_cycle);
+    let run = day.only_running().id;
+    day.message("rivers", "success", "{2026-03-13: [a, b]}");
+    day.happens(Event::RunEnded { run, ending: Ending::Status(0), ended_at: None });
+    day.take(&Step::Hours(5));
+    let today = Cycle::parse("today").expect("a label");
+    assert!(day.state.cycles.is_forgotten(&today));
+    day.message("weather", "failure", "{cycle: today}");
+    let Kept { day, history, .. } = kept(day);
+    assert_eq!(day.cycles_before.len(), 5);
+    for (number, cycles) in &day.cycles_before {
+        assert_eq!(history.cycles_before(*number).expect("readable").as_ref(), Some(cycles), "{number}");
+    }
+    let now = history.cycles_now().expect("readable");
+    assert_eq!(now, day.state.cycles);
+    let last = day.records.last().expect("a record");
+    assert_eq!(now.get(&today).map(|kept| kept.begun), Some(last.number), "it began again");
+    let noted = now.last("rivers", "success", None).expect("noted");
+    assert_eq!(noted.payload, Some(pyyaml::read("{2026-03-13: [a, b]}").expect("YAML")));
+
+    // What a reader of one event sees of its changes.
+    let changes = history.event(last.number).expect("readable").expect("known").changes;
+    assert_eq!(changes.iter().filter(|change| change.is_of_notes()).count(), 2, "{changes:?}");
+}
+
+#[test]
+fn what_rules_saw_of_the_notes_is_read_again() {
+    let mut day = Day::new();
+    day.message("weather", "success", "{rule: launch, cycle: today}");
+    day.message("weather", "success", "{rule: fail, cycle: tomorrow}");
+    day.take(&Step::RetryAll);
+    day.message("ssh", "success", "null");
+    let Kept { day, history, .. } = kept(day);
+    let mut seen = Vec::new();
+    let mut visit = |_: &CallHistory<'_>, call: &HistoricalCall<'_>| {
+        let cycles = call.given.as_ref().expect("known").cycles.clone().expect("known");
+        let last = |source| cycles.last(source, "success", None).map(|last| last.message);
+        seen.push((call.number, last("weather"), last("ssh"), cycles.kept().len()));
+        Ok(())
+    };
+    history.calls(None, None, &mut visit).expect("readable");
+    let messages = day.records.iter().filter(|record| matches!(record.event, RecordedEvent::Message(_)));
+    let [first, second, again, third] = messages.map(|record| record.number).collect::<Vec<_>>()[..] else {
+        panic!("not four messages: {:?}", day.records)
+    };
+    assert_eq!(
+        seen,
+        [
+            (first, Some(first), None, 1),
+            (second, Some(second), None, 2),
+            (again, Some(second), None, 2),
+            (third, Some(second), Some(third), 2),
+        ]
+    );
 }
 
 #[test]

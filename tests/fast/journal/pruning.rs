@@ -7,7 +7,7 @@ use nowcast_core::record::RecordedEvent;
 use nowcast_core::{Change, Ending, Event, Number, Steady};
 
 use crate::journal::day::{Day, Names, Step, text};
-use crate::journal::recovery::assert_recovers;
+use crate::journal::recovery::{assert_recovers, tidy};
 
 /// Forty days; on the first one something is left open of each kind.
 fn forty_days() -> Day {
@@ -18,7 +18,8 @@ fn forty_days() -> Day {
     day.message("weather", "success", "{rule: later, old: waits}");
     for number in 0..40 {
         for hour in 0..20 {
-            day.message("weather", "success", &format!("{{k{hour}: {number}, rule: debug, z: 1, a: 2}}"));
+            let payload = format!("{{k{hour}: {number}, rule: debug, z: 1, a: 2, cycle: day-{number}}}");
+            day.message("weather", "success", &payload);
             let running = day.state.runs.values().filter(|run| run.is_running());
             let ids: Vec<Number> = running.map(|run| run.id).collect();
             for run in ids {
@@ -32,7 +33,7 @@ fn forty_days() -> Day {
 
 fn prune(journal: &mut Journal, day: &Day, days: i64) {
     let before = day.now.timestamp() - SignedDuration::from_hours(24 * days);
-    while journal.tidy(&day.state.checklist.to_value(), Some(Steady(before))).expect("done") {}
+    tidy(journal, day, Some(Steady(before)));
 }
 
 #[test]
@@ -97,6 +98,14 @@ fn what_is_open_and_every_checklist_that_stays_can_still_be_told() {
             Err(other) => panic!("{other}"),
         }
     }
+    let mut known = 0;
+    for (number, cycles) in &day.cycles_before {
+        let then = history.cycles_before(*number).expect("readable");
+        known += usize::from(then.is_some());
+        assert!(then.as_ref().is_none_or(|then| then == cycles), "before {number}");
+        assert_eq!(then.is_some(), journal.checklist_before(*number).is_ok(), "before {number}");
+    }
+    assert!(known >= 2, "{known}");
     let error = history.checklist_before(Number(3)).expect_err("too old").to_string();
     assert!(error.contains("event #3 ") && error.contains("journal: keep:"), "{error}");
 
@@ -118,7 +127,7 @@ fn nothing_is_removed_that_is_younger_or_without_being_asked() {
     let mut journal = Journal::open(folder.path()).expect("a new journal");
     journal.commit(&day.records).expect("kept");
     prune(&mut journal, &day, 100);
-    while journal.tidy(&day.state.checklist.to_value(), None).expect("done") {}
+    tidy(&mut journal, &day, None);
     let history = History::open(folder.path()).expect("readable");
     assert_eq!(history.events(&EventFilter::default()).expect("readable").len(), day.records.len());
     assert_eq!(text(&history.checklist_before(Number(1)).expect("known")), "{}\n");

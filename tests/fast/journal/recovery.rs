@@ -3,28 +3,30 @@
 use nowcast::store::journal::{EventFilter, Recovered};
 use nowcast::store::{History, Journal};
 use nowcast_core::record::{Outcome, RecordedEvent};
-use nowcast_core::{Change, State, Ticket};
+use nowcast_core::{Change, State, Steady, Ticket};
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
-use pyyaml::Value;
 
 use crate::journal::day::{Day, Names, Step, new_state, shown, steps, text};
 
 /// The state of a manager that starts with what the journal has.
 pub fn state_of(recovered: &Recovered) -> State {
-    let mut state = new_state();
-    state.checklist = nowcast_core::checklist::Checklist::new(recovered.checklist.clone());
-    state.last_number = recovered.last_number;
-    for change in &recovered.changes {
-        state.apply(change, &Value::Null);
-    }
-    state
+    let recovered = recovered.clone();
+    let Recovered { checklist, cycles, changes, last_number, last_event, .. } = recovered;
+    State::recovered(new_state().policy, checklist, cycles, changes, last_number, last_event)
+}
+
+/// Tidy the journal completely, as an idle manager does.
+pub fn tidy(journal: &mut Journal, day: &Day, before: Option<Steady>) {
+    while journal.tidy(&day.state.checklist.to_value(), &day.state.cycles, before).expect("done") {}
 }
 
 /// Whether a manager that opens the journal now would know what the day's manager knows.
 pub fn assert_recovers(journal: &Journal, day: &Day) {
     let recovered = journal.load().expect("readable");
     let state = state_of(&recovered);
+    assert_eq!(state.cycles, day.state.cycles);
+    assert_eq!(state.activity, day.state.activity);
     assert_eq!(state.runs, day.state.runs);
     assert_eq!(state.joins, day.state.joins);
     assert_eq!(state.parked, day.state.parked);
@@ -75,17 +77,22 @@ proptest! {
             let then = journal.checklist_before(*number).expect("known");
             prop_assert_eq!(&text(&then), checklist, "before {}", number);
         }
-
         let history = History::open(folder.path()).expect("readable beside it");
         let open = history.open_now().expect("readable");
         prop_assert_eq!(open.runs, day.state.runs.values().cloned().collect::<Vec<_>>());
         prop_assert_eq!(open.joins, day.state.joins.open().cloned().collect::<Vec<_>>());
+        prop_assert_eq!(open.ended_joins, day.state.joins.ended().cloned().collect::<Vec<_>>());
         prop_assert_eq!(open.parked, day.state.parked.values().cloned().collect::<Vec<_>>());
         prop_assert_eq!(&open.scheduled, &day.state.scheduled);
         prop_assert_eq!(open.holds, day.state.holds.values().cloned().collect::<Vec<_>>());
         prop_assert_eq!(open.expected, day.state.expected.values().cloned().collect::<Vec<_>>());
         prop_assert_eq!(open.last_event.map(shown), day.records.last().cloned().map(shown));
         prop_assert_eq!(text(&history.checklist_now().expect("readable")), day.checklist());
+        prop_assert_eq!(&history.cycles_now().expect("readable"), &day.state.cycles);
+        for (number, cycles) in &day.cycles_before {
+            let then = history.cycles_before(*number).expect("readable");
+            prop_assert_eq!(then.as_ref(), Some(cycles), "before {}", number);
+        }
         let newest_first = history.events(&EventFilter::default()).expect("readable");
         let there: Vec<_> = newest_first.into_iter().rev().map(shown).collect();
         prop_assert_eq!(there, day.records.iter().cloned().map(shown).collect::<Vec<_>>());
@@ -184,7 +191,7 @@ fn snapshots_change_nothing_but_the_time_of_a_start() {
         }
         journal.commit(&day.records[kept..]).expect("kept");
         kept = day.records.len();
-        while journal.tidy(&day.state.checklist.to_value(), None).expect("done") {}
+        tidy(&mut journal, &day, None);
     }
     let snapshots: i64 = rusqlite::Connection::open(folder.path().join("journal.sqlite"))
         .and_then(|database| database.query_row("SELECT count(*) FROM snapshots", [], |row| row.get(0)))
@@ -193,5 +200,9 @@ fn snapshots_change_nothing_but_the_time_of_a_start() {
     assert_recovers(&journal, &day);
     for (number, checklist) in day.before.iter().step_by(97) {
         assert_eq!(&text(&journal.checklist_before(*number).expect("known")), checklist, "before {number}");
+    }
+    let history = History::open(folder.path()).expect("readable");
+    for (number, cycles) in day.cycles_before.iter().skip(90) {
+        assert_eq!(history.cycles_before(*number).expect("readable").as_ref(), Some(cycles), "{number}");
     }
 }

@@ -99,12 +99,14 @@ fn a_manager_that_dies_between_any_two_steps_loses_and_doubles_nothing() {
 fn a_manager_that_dies_during_a_migration_leaves_a_whole_journal() {
     let fixture =
         Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/journal-version-1/journal.sqlite");
-    // From version 1 there are two migrations; each passes both failpoints.
+    // Each migration passes both failpoints. That to version 8 has a step that is not SQL.
     for (point, step, version) in [
         (MIGRATION[0], "return", 1),
         (MIGRATION[1], "return", 2),
         (MIGRATION[0], "1*off->return", 2),
         (MIGRATION[1], "1*off->return", 3),
+        (MIGRATION[0], "6*off->return", 7),
+        (MIGRATION[1], "6*off->return", 8),
     ] {
         let mut system = with_ticks(system()).rules(RULES).prepare();
         system.start_broker();
@@ -131,6 +133,9 @@ fn a_manager_that_dies_during_a_migration_leaves_a_whole_journal() {
         let history = History::open(&folder).expect("the journal of this version");
         let parked = history.open_now().expect("what is open").parked;
         assert!(parked.iter().any(|parked| parked.id == Number(13)), "{point}={step}: {parked:?}");
+        let cycles = history.cycles_now().expect("the notes");
+        let noted = cycles.last("rivers", "success", None).expect("noted by the migration");
+        assert_eq!(noted.message, Number(18), "{point}={step}");
     }
 }
 
