@@ -11,7 +11,7 @@ use super::kind::kind_name;
 use super::missing_key::missing_key;
 use super::moment::Moment;
 use super::view::{self, View};
-use super::{clock, compile, date, join, launch, library, objects, path, text};
+use super::{clock, compile, date, join, last, launch, library, objects, path, text};
 use nowcast_core::Level;
 
 /// The longest path that Linux accepts, in bytes (`PATH_MAX`).
@@ -105,6 +105,7 @@ fn values(lua: &Lua, table: &Table) -> mlua::Result<()> {
             LuaValue::UserData(object) if object.is::<Moment>() => "date",
             LuaValue::UserData(object) if object.is::<objects::LuaLaunch>() => "NextWorker",
             LuaValue::UserData(object) if object.is::<objects::LuaJoin>() => "Join",
+            LuaValue::UserData(object) if object.is::<last::LuaLastMessage>() => "LastMessage",
             other => other.type_name(),
         })
     })?;
@@ -124,6 +125,8 @@ fn values(lua: &Lua, table: &Table) -> mlua::Result<()> {
                     launch.0.to_string()
                 } else if let Ok(join) = object.borrow::<objects::LuaJoin>() {
                     join.text()
+                } else if let Ok(message) = object.borrow::<last::LuaLastMessage>() {
+                    message.text().to_owned()
                 } else {
                     "table".to_owned()
                 }
@@ -284,6 +287,9 @@ fn calls(lua: &Lua, table: &Table, host: &Rc<CallState>) -> mlua::Result<()> {
     let shared = Rc::clone(host);
     let function = lua.create_function(move |lua, ()| Ok(Moment::from_zoned(&now(lua, &shared, "now")?)))?;
     table.raw_set("now", function)?;
+    let shared = Rc::clone(host);
+    let function = lua.create_function(move |lua, given| last::last(lua, &shared, &given))?;
+    table.raw_set("last", function)?;
     let shared = Rc::clone(host);
     let function = lua.create_function(move |lua, ()| {
         let now = now(lua, &shared, "math.random")?;

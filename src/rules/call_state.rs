@@ -7,11 +7,12 @@ use jiff::ZonedDateTime;
 
 use super::budget::Budget;
 use super::limits::EngineOptions;
+use super::reads;
 use super::source::Sources;
 use super::viewed_values::ViewedValues;
-use nowcast_core::Level;
-use nowcast_core::LogLine;
 use nowcast_core::message::Message;
+use nowcast_core::notes::LastMessage;
+use nowcast_core::{Cycle, Cycles, Level, LogLine};
 use pyyaml::Keys;
 
 /// The state of the running call.
@@ -27,6 +28,12 @@ pub(super) struct CallState {
     now: RefCell<Option<ZonedDateTime>>,
     /// The message, from which `math.random` is seeded, until the call has used it.
     seed: RefCell<Option<Message>>,
+    /// The notes of messages; `None` if they are not known, and between calls.
+    cycles: RefCell<Option<Cycles>>,
+    /// The messages that the call asked for with `last`.
+    last_read: RefCell<Vec<String>>,
+    /// Whether it did so while the notes were not known.
+    lacks_notes: Cell<bool>,
     /// Whether the rules' files are being run, which know nothing of a message.
     is_loading: Cell<bool>,
     log: RefCell<Vec<LogLine>>,
@@ -46,6 +53,9 @@ impl CallState {
             sources,
             now: RefCell::new(None),
             seed: RefCell::default(),
+            cycles: RefCell::default(),
+            last_read: RefCell::default(),
+            lacks_notes: Cell::new(false),
             is_loading: Cell::new(false),
             log: RefCell::default(),
             held: Cell::new(0),
@@ -58,10 +68,13 @@ impl CallState {
     pub(super) fn start(&self, now: Option<ZonedDateTime>, message: Option<Message>) {
         self.end();
         self.snapshot.take_missed();
+        self.snapshot.take_missing_cycle();
         self.is_loading.set(false);
         self.budget.start();
         *self.now.borrow_mut() = now;
         *self.seed.borrow_mut() = message;
+        self.last_read.borrow_mut().clear();
+        self.lacks_notes.set(false);
         self.log.borrow_mut().clear();
         self.held.set(0);
         self.log_bytes.set(0);
@@ -72,6 +85,45 @@ impl CallState {
     pub(super) fn end(&self) {
         self.snapshot.end();
         self.seed.take();
+        self.cycles.take();
+    }
+
+    /// Give the call the notes, until it ends: with this reference, the next message could not be noted without a copy.
+    pub(super) fn set_cycles(&self, cycles: Option<Cycles>) {
+        *self.cycles.borrow_mut() = cycles;
+    }
+
+    /// Return the last message of a worker and type.
+    pub(super) fn last_message(
+        &self,
+        worker: &str,
+        r#type: &str,
+        cycle: Option<&Cycle>,
+    ) -> Option<LastMessage> {
+        match &*self.cycles.borrow() {
+            Some(cycles) => cycles.last(worker, r#type, cycle).cloned(),
+            None => {
+                self.lacks_notes.set(true);
+                None
+            }
+        }
+    }
+
+    /// Record a call of `last`, for what the rule read.
+    pub(super) fn note_last(&self, text: String) {
+        reads::add_text(&mut self.last_read.borrow_mut(), &text);
+    }
+
+    /// Take what the call read: keys of the checklist, and then messages.
+    pub(super) fn take_keys_read(&self) -> Vec<String> {
+        let mut read = self.snapshot.take_reads();
+        read.append(&mut self.last_read.borrow_mut());
+        read
+    }
+
+    /// Take whether the call asked for messages while the notes were not known.
+    pub(super) fn take_lacks_notes(&self) -> bool {
+        self.lacks_notes.take()
     }
 
     /// Count text that is held outside of the Lua virtual machine.

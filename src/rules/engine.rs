@@ -16,7 +16,7 @@ use super::returned;
 use super::source::{RuleText, Sources};
 use super::vm::{LuaCallError, RuleFunction, Vm};
 use nowcast_core::message::Message;
-use nowcast_core::{LogLine, RuleCallResult, RuleError, RuleFile, RuleInput, Rules};
+use nowcast_core::{Level, LogLine, ReturnedLaunches, RuleCallResult, RuleError, RuleFile, RuleInput, Rules};
 
 /// A snapshot of loaded and checked rules. Its files and functions never change; the virtual machine is built again
 /// after a call that exceeded a limit. [`Reloader`](super::Reloader) follows changes of the files.
@@ -159,6 +159,18 @@ impl Engine {
     }
 }
 
+/// Return the warning about a join that was probably meant to be one by cycle: `cycle = msg.cycle` is no key at all if the message has
+/// no cycle.
+fn without_cycle(answer: &ReturnedLaunches, misses_cycle: bool) -> Option<LogLine> {
+    let join = answer.join.as_ref().filter(|join| misses_cycle && join.scope.is_none())?;
+    let text = format!(
+        "this message has no cycle, so the join {:?} is one without a cycle; it does not count messages that came before. If that is \
+         meant, write cycle = msg.cycle or false",
+        join.name.as_ref()?
+    );
+    Some(LogLine { level: Level::Warning, text })
+}
+
 /// Whether the virtual machine may serve the next call.
 struct IsClean(bool);
 
@@ -208,7 +220,11 @@ impl Engine {
             Err(error) => Err(self.describe(&function, input.message, vm, &error)),
         };
         let result = result.map_err(RuleError::Failed);
-        (RuleCallResult { log: vm.take_log(), result, location, keys_read: vm.take_keys_read() }, is_clean)
+        let mut log = vm.take_log();
+        let misses_cycle = vm.take_missing_cycle();
+        log.extend(result.as_ref().ok().and_then(|answer| without_cycle(answer, misses_cycle)));
+        let (keys_read, lacks_notes) = (vm.take_keys_read(), vm.take_lacks_notes());
+        (RuleCallResult { log, result, location, keys_read, lacks_notes }, is_clean)
     }
 
     /// Format a rule's error: location, reason, traceback.

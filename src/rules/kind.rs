@@ -2,6 +2,7 @@
 
 use mlua::Value as LuaValue;
 
+use super::last::LuaLastMessage;
 use super::moment::Moment;
 use super::objects::{LuaJoin, LuaLaunch};
 use super::view::View;
@@ -25,6 +26,7 @@ pub(super) fn kind_name(value: &LuaValue) -> &'static str {
         LuaValue::UserData(object) if object.is::<Moment>() => "a date",
         LuaValue::UserData(object) if object.is::<LuaLaunch>() => "a NextWorker",
         LuaValue::UserData(object) if object.is::<LuaJoin>() => "a Join",
+        LuaValue::UserData(object) if object.is::<LuaLastMessage>() => "a message of last()",
         _ => "an object",
     }
 }

@@ -21,6 +21,7 @@ mod explain;
 mod items;
 mod join;
 mod kind;
+mod last;
 mod launch;
 pub mod library;
 mod limits;

@@ -48,7 +48,7 @@ pub(super) fn apply(
             "retries" => options.retries = Some(retries(&value)?),
             "retry_delay" => options.retry_delay = Some(span(option, &value)?),
             "env" => options.env = env(lua, call, &value)?,
-            _ => options.cycle = Some(cycle(&value)?),
+            _ => options.cycle = Some(cycle(option, &value)?),
         }
     }
     Ok(())
@@ -91,18 +91,46 @@ fn retries(value: &LuaValue) -> Result<u32, String> {
 }
 
 fn at(call: &CallState, value: &LuaValue) -> Result<Timestamp, String> {
-    let now = call.now();
-    let now = now.as_ref();
     let remedy = "write a time of day as \"05:15\", a date and time as \"2026-03-14 05:15\", or a date object, as in \
                   now():shift{ hours = 2 }";
-    let refuse = || wrong("at", value, remedy);
+    moment(call, "at", value, next, remedy)
+}
+
+/// Read the moment from which on messages count in a join: a time of day that was, a date, or how long before the message.
+pub(super) fn since(call: &CallState, value: &LuaValue) -> Result<Timestamp, String> {
+    let remedy = "write a time of day as \"06:00\", a date as \"2026-03-14\" or \"2026-03-14 06:00\", a date object, or \
+                  a span before the message as \"6h\"";
+    let moment = moment(call, "since", value, previous, remedy);
+    // 25:00:00 is not a time of day, and nobody means a span by it.
+    let is_clock = value.as_string().is_some_and(|text| text.as_bytes().contains(&b':'));
+    match span("since", value) {
+        Ok(span) if moment.is_err() && !is_clock => {
+            let now = call.now().ok_or_else(|| no_message("since"))?;
+            now.timestamp().checked_sub(span).map_err(|_| wrong("since", value, remedy))
+        }
+        _ => moment,
+    }
+}
+
+/// Read a moment: a time of day, which `on_clock` finds by the time of the message, or a date.
+fn moment(
+    call: &CallState,
+    option: &str,
+    value: &LuaValue,
+    on_clock: fn(&ZonedDateTime, Time) -> Option<Timestamp>,
+    remedy: &str,
+) -> Result<Timestamp, String> {
+    let now = call.now();
+    let now = now.as_ref();
+    let refuse = || wrong(option, value, remedy);
+    let no_message = || no_message(option);
     let moment = match value {
         LuaValue::UserData(object) => object.borrow::<Moment>().map_err(|_| refuse())?.clone(),
         LuaValue::String(text) if text.as_bytes().len() <= LONGEST_TEXT => {
             let text = text.to_str().map_err(|_| refuse())?;
             let text = text.trim();
             if let Some(time) = time_of_day(text) {
-                return next(now.ok_or_else(no_message)?, time).ok_or_else(refuse);
+                return on_clock(now.ok_or_else(no_message)?, time).ok_or_else(refuse);
             }
             Moment::parse(text).map_err(|_| refuse())?
         }
@@ -117,7 +145,7 @@ fn at(call: &CallState, value: &LuaValue) -> Result<Timestamp, String> {
 }
 
 /// Read a label of a cycle, or `false` for none.
-fn cycle(value: &LuaValue) -> Result<CycleOption, String> {
+pub(super) fn cycle(option: &str, value: &LuaValue) -> Result<CycleOption, String> {
     let label = match value {
         LuaValue::Boolean(false) => return Ok(CycleOption::None),
         LuaValue::String(text) if text.as_bytes().len() <= LONGEST_TEXT => {
@@ -129,11 +157,11 @@ fn cycle(value: &LuaValue) -> Result<CycleOption, String> {
     };
     let label = label.and_then(|label| Cycle::parse(&label).ok());
     let remedy = "write a label of 1 to 64 letters, digits and the characters . _ : + -, as in \"2026-03-14\", a date, or false for none";
-    label.map(CycleOption::Label).ok_or_else(|| wrong("cycle", value, remedy))
+    label.map(CycleOption::Label).ok_or_else(|| wrong(option, value, remedy))
 }
 
-fn no_message() -> String {
-    "the option at needs a message, whose time zone it is in; call it inside a rule".to_owned()
+fn no_message(option: &str) -> String {
+    format!("the option {option} needs a message, whose time zone it is in; call it inside a rule")
 }
 
 /// Parse `05:15` or `05:15:30`.
@@ -158,6 +186,21 @@ fn next(now: &ZonedDateTime, time: Time) -> Option<Timestamp> {
             return Some(moment);
         }
         date = date.tomorrow().ok()?;
+    }
+    None
+}
+
+/// Return the last moment, at `now` or before, at which a clock in its time zone showed this time, with the rules of [`next`] for
+/// times that the clock skips or shows twice.
+fn previous(now: &ZonedDateTime, time: Time) -> Option<Timestamp> {
+    let mut date = now.date();
+    // Today's moment may be to come; yesterday's has passed.
+    for _ in 0..2 {
+        let moment = date.to_datetime(time).to_zoned_datetime(now.time_zone().clone()).ok()?.timestamp();
+        if moment <= now.timestamp() {
+            return Some(moment);
+        }
+        date = date.yesterday().ok()?;
     }
     None
 }

@@ -12,6 +12,26 @@ const LONGEST: usize = 200;
 /// The longest key that is kept, in bytes: enough for [`LONGEST`] characters of UTF-8.
 const LONGEST_KEY: usize = 4 * LONGEST;
 
+/// The last line, if there were more parts than [`MOST`].
+const MORE: &str = "… and more";
+
+/// Add a text to a list unless it is there, up to [`MOST`].
+pub(super) fn add_text(texts: &mut Vec<String>, text: &str) {
+    let text = one_line(text);
+    let text = match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    };
+    if texts.len() > MOST || texts.contains(&text) {
+        return;
+    }
+    texts.push(if texts.len() == MOST { MORE.to_owned() } else { text });
+}
+
+fn one_line(text: &str) -> String {
+    text.chars().map(|sign| if sign.is_control() { ' ' } else { sign }).collect()
+}
+
 /// A list, a mapping or a set of the checklist.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct ReadNode(usize);
@@ -172,7 +192,7 @@ impl Reads {
             }
         }
         if self.is_full {
-            texts.push("… and more".to_owned());
+            texts.push(MORE.to_owned());
         }
         texts
     }
@@ -227,7 +247,7 @@ fn start(text: &str) -> &str {
 /// Format a key for people, on one line.
 pub(crate) fn key_text(key: &Value) -> String {
     match key {
-        Value::Str(text) => text.chars().map(|sign| if sign.is_control() { ' ' } else { sign }).collect(),
+        Value::Str(text) => one_line(text),
         Value::Int(number) => number.to_string(),
         Value::Float(number) => format!("{number:?}"),
         Value::Bool(flag) => flag.to_string(),

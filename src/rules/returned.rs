@@ -11,8 +11,8 @@ use super::view::View;
 use nowcast_core::{JoinRequest, NextWorker, Requirement, ReturnedLaunches};
 use pyyaml::Value;
 
-/// Read the values that `function`, defined at `place`, returned. Launches that were created behind tail calls have no
-/// place of their own; they get the function's.
+/// Read the values that `function`, defined at `place`, returned. Launches and joins that were created behind tail calls have
+/// no place of their own; they get the function's.
 pub(super) fn read(
     call: &CallState,
     function: &str,
@@ -38,6 +38,9 @@ pub(super) fn read(
         None | Some(LuaValue::Nil) => None,
         Some(value) => Some(wait(call, function, &value)?),
     };
+    if let Some(join) = join.as_mut().filter(|join| join.name.is_some() && join.location.is_none()) {
+        join.location = place.map(str::to_owned);
+    }
     let own = join.iter_mut().flat_map(|join| &mut join.launch);
     for worker in next_workers.iter_mut().chain(own).filter(|worker| worker.location.is_none()) {
         worker.location = place.map(str::to_owned);

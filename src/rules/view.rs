@@ -29,7 +29,7 @@ impl Drop for View {
 const LONGEST_INTEGER: u64 = 100_000;
 
 /// The cost of looking for a key, in instructions.
-const STEPS_PER_KEY: u64 = 10;
+pub(super) const STEPS_PER_KEY: u64 = 10;
 
 /// Convert a value to Lua. Null is `nil`; in a list, where `nil` would end it, see [`item`].
 ///
@@ -125,6 +125,16 @@ fn big_integer(text: &str) -> Option<Value> {
 impl View {
     fn new(snapshot: &Rc<ViewedValues>, value: Value, place: ViewPlace) -> Self {
         Self { snapshot: Rc::clone(snapshot), handle: snapshot.keep(value, place) }
+    }
+
+    /// Create a view of any value, also of a scalar, for [`View::as_lua`].
+    pub(super) fn of_value(snapshot: &Rc<ViewedValues>, value: Value) -> Self {
+        Self::new(snapshot, value, ViewPlace::Elsewhere)
+    }
+
+    /// Convert the value behind the view to Lua.
+    pub(super) fn as_lua(&self, lua: &Lua) -> mlua::Result<LuaValue> {
+        to_lua(lua, &self.snapshot, &self.seen(lua)?, ViewPlace::Elsewhere)
     }
 
     /// Return the value behind the view.

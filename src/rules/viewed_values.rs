@@ -19,6 +19,8 @@ pub(super) enum ViewPlace {
     /// Not in the checklist.
     #[default]
     Elsewhere,
+    /// The message.
+    Message,
     At(ReadNode),
     /// Under a key of a part; recorded only when something in it is read.
     Below(ReadNode, Value),
@@ -35,6 +37,8 @@ pub(super) struct ViewedValues {
     reads: RefCell<Reads>,
     /// The last lookup that found nothing, or null.
     missed: RefCell<Option<MissedKey>>,
+    /// Whether the rule looked for the cycle of a message that has none.
+    misses_cycle: Cell<bool>,
 }
 
 /// A reference to a value of one call.
@@ -87,7 +91,7 @@ impl ViewedValues {
         let (_, place) = values.get_mut(handle.place).filter(|_| handle.call == self.call.get())?;
         let mut reads = self.reads.borrow_mut();
         match place {
-            ViewPlace::Elsewhere => None,
+            ViewPlace::Elsewhere | ViewPlace::Message => None,
             _ if reads.is_full() => None,
             ViewPlace::At(node) => Some(*node),
             ViewPlace::Below(parent, key) => {
@@ -112,8 +116,26 @@ impl ViewedValues {
 
     /// Record a lookup that found nothing, or null.
     pub(super) fn miss(&self, handle: &Handle, container: &Value, key: &Value) {
+        if key.as_str() == Some("cycle") && self.is_message(handle) {
+            self.misses_cycle.set(true);
+        }
         let path = self.node(handle).map(|node| self.reads.borrow().path(node));
         *self.missed.borrow_mut() = Some(MissedKey { container: container.clone(), key: key.clone(), path });
+    }
+
+    fn is_message(&self, handle: &Handle) -> bool {
+        handle.call == self.call.get()
+            && matches!(self.values.borrow().get(handle.place), Some((_, ViewPlace::Message)))
+    }
+
+    /// Return whether the rule looked for the cycle of a message that has none, and did not write `cycle = false` in a join.
+    pub(super) fn take_missing_cycle(&self) -> bool {
+        self.misses_cycle.take()
+    }
+
+    /// Record that the rule provides for a message without a cycle.
+    pub(super) fn accept_missing_cycle(&self) {
+        self.misses_cycle.set(false);
     }
 
     /// Take the last lookup that found nothing, or null.

@@ -228,8 +228,9 @@ impl Vm {
         input: &RuleInput<'_>,
         read: impl FnOnce(&CallState, MultiValue) -> T,
     ) -> Result<T, LuaCallError> {
-        let RuleInput { message, config, checklist, now, .. } = *input;
+        let RuleInput { message, config, checklist, cycles, now } = *input;
         self.host.start(Some(now.clone()), Some(message.clone()));
+        self.host.set_cycles(cycles.cloned());
         self.collect().map_err(|error| self.error(&error))?;
         let cycle = message.cycle.as_ref().map(|cycle| ("cycle", Value::from(cycle.as_str())));
         let message: Value = [
@@ -251,7 +252,7 @@ impl Vm {
     ) -> mlua::Result<T> {
         let [message, config, checklist] = arguments;
         let snapshot = &self.host.snapshot;
-        let message = view::root(&self.lua, snapshot, message, ViewPlace::Elsewhere)?;
+        let message = view::root(&self.lua, snapshot, message, ViewPlace::Message)?;
         let config = view::root(&self.lua, snapshot, config, ViewPlace::Elsewhere)?;
         let checklist = view::root(&self.lua, snapshot, checklist, snapshot.checklist())?;
         let result = self.run((&self.call_rule, function, &message, &config, &checklist));
@@ -288,9 +289,19 @@ impl Vm {
         returned
     }
 
-    /// Take the parts of the checklist that the call read.
+    /// Take what the call read.
     pub(super) fn take_keys_read(&self) -> Vec<String> {
-        self.host.snapshot.take_reads()
+        self.host.take_keys_read()
+    }
+
+    /// Take whether the call asked for messages while the notes were not known.
+    pub(super) fn take_lacks_notes(&self) -> bool {
+        self.host.take_lacks_notes()
+    }
+
+    /// Take whether the call looked for the cycle of a message that has none.
+    pub(super) fn take_missing_cycle(&self) -> bool {
+        self.host.snapshot.take_missing_cycle()
     }
 
     /// Take the call's last lookup that found nothing, or null.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::clock::TimePoint;
+use crate::clock::{Steady, TimePoint};
 use crate::cycle::Cycle;
 use crate::notes::{LARGEST_PAYLOAD, LastMessage, Note, Notes};
 use crate::record::Change;
@@ -111,6 +111,26 @@ impl Serialize for Cycles {
 }
 
 impl Cycles {
+    /// Return the notes of messages in their order, each with its payload. Their cycles begin with them.
+    #[must_use]
+    pub fn of_notes(notes: impl IntoIterator<Item = (Note, Value)>) -> Self {
+        let mut cycles = Self::default();
+        for (note, payload) in notes {
+            if let Some(cycle) = &note.cycle {
+                let at = TimePoint { wall: note.at, steady: Steady(note.at) };
+                cycles.see(cycle, note.message, at);
+            }
+            cycles.note(&note, &payload);
+        }
+        cycles
+    }
+
+    /// Return the number of references to the notes. With more than one, the next message is noted in a copy.
+    #[must_use]
+    pub fn references(&self) -> usize {
+        Arc::strong_count(&self.0)
+    }
+
     /// Return a kept cycle.
     #[must_use]
     pub fn get(&self, cycle: &Cycle) -> Option<&KeptCycle> {

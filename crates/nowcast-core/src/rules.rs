@@ -42,15 +42,18 @@ pub struct RuleCallResult {
     pub result: Result<ReturnedLaunches, RuleError>,
     /// The position of the rule, as `next_workers.lua:12`; `None` if it is missing.
     pub location: Option<String>,
-    /// The checklist keys that it read, in order and each once: `weather forecast: 12`.
+    /// What it read, in order and each once: keys of the checklist as `weather forecast: 12`, and messages as
+    /// `last: watch_NEMO success (2026-11-24)`.
     pub keys_read: Vec<String>,
+    /// Whether it called `last(…)` while the notes were not known, so that it may return something else.
+    pub lacks_notes: bool,
 }
 
 impl RuleCallResult {
     /// Create a call that logged and read nothing.
     #[must_use]
     pub fn new(result: Result<ReturnedLaunches, RuleError>) -> Self {
-        Self { log: Vec::new(), result, location: None, keys_read: Vec::new() }
+        Self { log: Vec::new(), result, location: None, keys_read: Vec::new(), lacks_notes: false }
     }
 }
 

@@ -104,6 +104,7 @@ end
 
 api.date = host.date
 api.now = host.now
+api.last = host.last
 api.null = host.null
 api.path = host.path
 api.log = base.log

@@ -51,13 +51,24 @@ function NextWorkerClass:with(options) end
 --- A join: launches that wait until all required messages are received.
 ---@class Join
 ---@field name string? its name
+---@field cycle string? its cycle, if it is a join by cycle
+---@field since Date? the moment from which on messages count in it, if it has one
 
 --- Options of a join.
 ---@class JoinOptions
 ---@field name string? its name in the log
----@field wait_for table<integer|string, string|integer|{type: string?, count: integer?}> required messages: `"name"`, `name = 14`, `name = "success"` or `name = { type = "success", count = 3 }`
+---@field wait_for table<integer|string, string|integer|JoinMessages> required messages: `"name"`, `name = 14`, `name = "success"`, `name = { type = "success", count = 3 }` or `{ worker = "name", type = "success", cycle = "2026-03-13" }`
 ---@field launch NextWorker[]? launches when all messages are received, in addition to those that wait in the join
 ---@field timeout string|integer? time after which an incomplete join is overdue and its launches are parked
+---@field cycle string|integer|Date|false? the join counts the messages of this cycle, whenever they came; there is one of that name in the cycle
+---@field since string|integer|Date? the join counts messages since then: the last `"06:00"`, a date or a time before the message as `"6h"`
+
+--- Required messages of a worker.
+---@class JoinMessages
+---@field worker string? the worker, in an item of the list
+---@field type string? their type; any without it
+---@field count integer? their number; 1 without it
+---@field cycle string|integer|Date|false? their cycle, if it is another one than that of the join
 
 --- A date, with or without a time of day. Dates can be compared and subtracted; a difference is in days.
 ---@class Date
@@ -128,6 +139,19 @@ function keys(t) end
 --- Return the time of the message.
 ---@return Date
 function now() end
+
+--- A message that `last` found. It is read-only.
+---@class LastMessage
+---@field time Date when it was received
+---@field cycle string? its cycle
+---@field payload any its payload
+
+--- Return the latest message of a worker and type, in a cycle or of any: that of the rule itself counts. Return `nil` if there is none.
+---@param worker string
+---@param type string
+---@param cycle (string|integer|Date|false)?
+---@return LastMessage?
+function last(worker, type, cycle) end
 
 --- Return the date of a text, in ISO form or in a format of `strptime`.
 ---@param text string

@@ -6,7 +6,10 @@ use std::time::Duration;
 use jiff::ZonedDateTime;
 use nowcast::rules::{CallLimits, Engine, EngineOptions, RulesLoadError};
 use nowcast_core::message::Message;
-use nowcast_core::{NextWorker, ReturnedLaunches, RuleCallResult, RuleError, RuleInput, Rules};
+use nowcast_core::notes::Note;
+use nowcast_core::{
+    Cycle, Cycles, NextWorker, Number, ReturnedLaunches, RuleCallResult, RuleError, RuleInput, Rules,
+};
 use pyyaml::{Map, Value};
 
 mod answers;
@@ -15,6 +18,7 @@ mod explained;
 mod hostile;
 mod joins;
 mod keys_read;
+mod last;
 mod library;
 mod limits;
 mod options;
@@ -30,6 +34,8 @@ struct Nowcast {
     config: Value,
     checklist: Value,
     payload: Value,
+    cycle: Option<Cycle>,
+    cycles: Option<Cycles>,
 }
 
 fn limits() -> CallLimits {
@@ -65,6 +71,8 @@ impl Nowcast {
             config: Map::new().into(),
             checklist: Map::new().into(),
             payload: Value::Null,
+            cycle: None,
+            cycles: None,
         }
     }
 
@@ -89,13 +97,39 @@ impl Nowcast {
         self
     }
 
+    /// The message's cycle.
+    fn cycle(mut self, label: &str) -> Self {
+        self.cycle = Some(cycle(label));
+        self
+    }
+
+    /// The notes are known: worker, type, cycle, time, payload.
+    fn notes(mut self, notes: &[(&str, &str, Option<&str>, &str, Value)]) -> Self {
+        let note = |(number, given): (u64, &(&str, &str, Option<&str>, &str, Value))| {
+            let (worker, r#type, label, at, payload) = given.clone();
+            let note = Note {
+                message: Number(number),
+                worker: worker.to_owned(),
+                r#type: r#type.to_owned(),
+                at: at.parse().unwrap(),
+                run: None,
+                origin: None,
+                cycle: label.map(cycle),
+            };
+            (note, payload)
+        };
+        self.cycles = Some(Cycles::of_notes((1..).zip(notes).map(note)));
+        self
+    }
+
     fn call(&self, source: &str) -> RuleCallResult {
         let message = Message::new(source, "success", self.payload.clone());
+        let message = Message { cycle: self.cycle.clone(), ..message };
         self.engine.call_after(&RuleInput {
             message: &message,
             config: &self.config,
             checklist: &self.checklist,
-            cycles: None,
+            cycles: self.cycles.as_ref(),
             now: &now(),
         })
     }
@@ -140,9 +174,14 @@ impl Nowcast {
 }
 
 fn without_places(mut answer: ReturnedLaunches) -> ReturnedLaunches {
+    answer.join.iter_mut().for_each(|join| join.location = None);
     let own = answer.join.iter_mut().flat_map(|join| &mut join.launch);
     answer.next_workers.iter_mut().chain(own).for_each(|worker| worker.location = None);
     answer
+}
+
+fn cycle(label: &str) -> Cycle {
+    Cycle::parse(label).unwrap()
 }
 
 fn worker(module: &str, args: &[&str]) -> NextWorker {
