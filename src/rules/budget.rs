@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 
 use mlua::debug::{Debug, DebugEvent};
 use mlua::{HookTriggers, Lua, VmState};
-use rustix::time::{ClockId, clock_gettime};
 
 use super::limits::CallLimits;
+use crate::clock::thread_cpu_time;
 
 /// The most instructions between two looks at the clock.
 const CHECK_EVERY: u32 = 250;
@@ -33,12 +33,6 @@ const ROOM_TO_END: usize = 8 << 20;
 /// How many times a coroutine may be resumed after it was stopped: a resumer that has not been stopped
 /// itself has at most `CHECK_EVERY` instructions left.
 const MOST_STOPS: u32 = 1_000;
-
-/// Return the CPU time that this thread has used.
-fn cpu_time() -> Duration {
-    let used = clock_gettime(ClockId::ThreadCPUTime);
-    Duration::new(used.tv_sec.unsigned_abs(), used.tv_nsec.try_into().unwrap_or(0))
-}
 
 /// A limit that a call went past.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,7 +101,7 @@ impl Budget {
 
     /// Reset the budget for the next call.
     pub(super) fn start(&self) {
-        self.cpu_end.set(cpu_time().saturating_add(self.limits.time));
+        self.cpu_end.set(thread_cpu_time().saturating_add(self.limits.time));
         self.deadline.set(Instant::now().checked_add(self.limits.time));
         self.left.set(self.limits.instructions);
         self.passed.set(None);
@@ -219,7 +213,7 @@ impl Budget {
         if self.deadline.get().is_none_or(|deadline| now < deadline) {
             return false;
         }
-        let left = self.cpu_end.get().saturating_sub(cpu_time());
+        let left = self.cpu_end.get().saturating_sub(thread_cpu_time());
         self.deadline.set(now.checked_add(left));
         left.is_zero()
     }

@@ -1,10 +1,11 @@
 //! Calls rules with all cases, one after the other, within limits.
 
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::cases::{CaseSource, CheckCase};
 use super::functions::types_for_rules;
+use crate::clock::thread_cpu_time;
 use crate::config::Config;
 use crate::rules::Engine;
 use nowcast_core::{RuleCallResult, RuleInput, Rules};
@@ -29,7 +30,7 @@ pub(in crate::trial) fn trace(
     world: &CaseSource,
     mut report: impl FnMut(&CheckCase, &RuleCallResult),
 ) -> Traced {
-    let begun = Instant::now();
+    let begun = thread_cpu_time();
     let mut traced = Traced::default();
     let mut stopped = BTreeSet::new();
     let has_function =
@@ -40,7 +41,7 @@ pub(in crate::trial) fn trace(
             if stopped.contains(worker) {
                 return;
             }
-            if traced.calls == MOST_CALLS || begun.elapsed() > MOST_TIME {
+            if traced.calls == MOST_CALLS || thread_cpu_time().saturating_sub(begun) > MOST_TIME {
                 traced.is_cut = true;
                 return;
             }
