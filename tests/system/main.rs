@@ -30,6 +30,7 @@ mod launches;
 mod local_users;
 mod lost;
 mod managers;
+mod meeting;
 mod nemo_nowcast;
 mod notify;
 mod operators;

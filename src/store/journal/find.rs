@@ -140,20 +140,20 @@ pub(super) fn joins_of(connection: &Connection, event: Number) -> rusqlite::Resu
         .collect()
 }
 
-/// The join that an event opened: its number is the next one that a join has.
+/// The join that an event opened, unless that is one by cycle or since a moment: its number is the next one that a join has.
 pub(super) fn join_opened_by(connection: &Connection, event: Number) -> rusqlite::Result<Option<Join>> {
     let next: Option<Join> = connection
         .prepare_cached("SELECT body FROM joins WHERE id > ?1 ORDER BY id LIMIT 1")?
         .query_row([event.0.cast_signed()], load::body)
         .optional()?;
-    Ok(next.filter(|join| join.opened_by == event))
+    Ok(next.filter(|join| join.opened_by == event && join.identity.is_none()))
 }
 
 /// Launches that a rule wanted and that became no run: they wait in a join, are parked, or were discarded from there.
 pub(super) fn never_launched(connection: &Connection) -> rusqlite::Result<Vec<RequestedLaunch>> {
     const JOINS: &str =
         "SELECT joins.body FROM joins LEFT JOIN events ON number = closed_by WHERE closed_by IS NULL
-        OR CASE kind WHEN 'command' THEN detail ->> '$.command' END = 'discard'";
+        OR CASE kind WHEN 'command' THEN detail ->> '$.command' END IN ('discard', 'cancel_cycle')";
     const PARKED: &str = "SELECT parked.body FROM parked LEFT JOIN events ON number = closed_by
         WHERE parked.body ->> '$.item.launches' IS NOT NULL
         AND (closed_by IS NULL OR CASE kind WHEN 'command' THEN detail ->> '$.command' END = 'discard')";

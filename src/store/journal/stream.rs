@@ -95,9 +95,11 @@ impl CallHistory<'_> {
     pub fn rule_outcome(&self, message: Number) -> Result<RuleOutcome, JournalError> {
         let failed = |error| wrap(self.file, error);
         let runs = find::runs_caused_by(self.connection, message).map_err(failed)?;
+        // The launches of a join by cycle or since a moment are its own: its first request may have come from another message.
+        let runs = runs.into_iter().filter(|run| run.join.is_none());
         let waiting = self.never_launched.get(&message).into_iter().flatten().cloned();
         Ok(RuleOutcome {
-            launches: runs.into_iter().map(|run| run.worker).chain(waiting).collect(),
+            launches: runs.map(|run| run.worker).chain(waiting).collect(),
             join: find::join_opened_by(self.connection, message).map_err(failed)?,
         })
     }
@@ -135,7 +137,9 @@ impl History {
             None => fold::first_cycles(&moment, first).map_err(failed)?,
         };
         let mut never_launched: HashMap<Number, Vec<NextWorker>> = HashMap::new();
-        for launch in find::never_launched(&moment).map_err(failed)? {
+        for launch in
+            find::never_launched(&moment).map_err(failed)?.into_iter().filter(|launch| launch.join.is_none())
+        {
             never_launched.entry(launch.cause).or_default().push(launch.worker);
         }
         let past = CallHistory {

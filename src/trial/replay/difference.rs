@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use jiff::ZonedDateTime;
 use serde::Serialize;
 
+use nowcast_core::cycles::NoteScope;
 use nowcast_core::next_worker::LOCALHOST;
 use nowcast_core::{JoinRequest, LaunchOptions, NextWorker, Requirement, ReturnedLaunches, RuleCallResult};
 
@@ -55,15 +56,19 @@ pub struct ReplayedJoin {
     pub launch: Vec<NextWorker>,
     /// The timeout in seconds.
     pub timeout: Option<i64>,
+    /// The messages that count in it, whenever they came; `None` if it counts from its opening on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scope: Option<NoteScope>,
 }
 
 impl ReplayedJoin {
-    fn new(request: JoinRequest, worker: &str) -> Self {
+    pub(super) fn new(request: JoinRequest, worker: &str) -> Self {
         Self {
             name: request.name.unwrap_or_else(|| worker.to_owned()),
             wait_for: request.wait_for,
             launch: request.launch.into_iter().map(without_place).collect(),
             timeout: request.timeout.map(|timeout| timeout.as_secs()),
+            scope: request.scope,
         }
     }
 }
@@ -311,17 +316,28 @@ fn options(options: &LaunchOptions, zone: &ZonedDateTime) -> Vec<String> {
     shown
 }
 
-fn join_label(join: &ReplayedJoin, zone: &ZonedDateTime) -> String {
+pub(super) fn join_label(join: &ReplayedJoin, zone: &ZonedDateTime) -> String {
     let wants: Vec<String> = join
         .wait_for
         .iter()
         .map(|wanted| {
             let count = if wanted.count > 1 { format!(" × {}", wanted.count) } else { String::new() };
             let kind = wanted.r#type.as_ref().map(|kind| format!(" ({kind})")).unwrap_or_default();
-            format!("{}{kind}{count}", wanted.worker)
+            let of = wanted.cycle.as_ref().map(|cycle| format!(" of cycle {cycle}")).unwrap_or_default();
+            format!("{}{kind}{of}{count}", wanted.worker)
         })
         .collect();
-    let mut text = format!("{}: {}", join.name, wants.join(", "));
+    let of = match &join.scope {
+        Some(NoteScope::Cycle(cycle)) => format!(" of cycle {cycle}"),
+        Some(NoteScope::Since(moment)) => {
+            format!(
+                " since {}",
+                moment.to_zoned_datetime(zone.time_zone().clone()).strftime("%Y-%m-%d %H:%M:%S")
+            )
+        }
+        None => String::new(),
+    };
+    let mut text = format!("{}{of}: {}", join.name, wants.join(", "));
     if !join.launch.is_empty() {
         let launch: Vec<String> = join.launch.iter().map(|launch| label(launch, zone)).collect();
         let _ = write!(text, "; then {}", launch.join(", "));
@@ -367,6 +383,7 @@ mod tests {
                 wait_for: Vec::new(),
                 launch: vec![launch.clone()],
                 timeout: None,
+                scope: None,
             };
             RuleResult { launches: vec![launch], join: Some(join), ..RuleResult::default() }
         };

@@ -129,7 +129,7 @@ impl Replay<'_> {
             (Some(_), Some(_)) => None,
             (Some(then), None) => Some((failed(then), "an answer".to_owned())),
             (None, Some(now)) => Some(("an answer".to_owned(), failed(now))),
-            (None, None) => reproduced::mismatch(&past.rule_outcome(called.number)?, again, called.at),
+            (None, None) => reproduced::mismatch(&past.rule_outcome(called.number)?, called, again),
         };
         let is_same = mismatch.is_none();
         if let Some((then, now)) = mismatch {

@@ -1,0 +1,147 @@
+//! Two independent chains that meet in a join by cycle, whichever comes first.
+
+use std::fs;
+
+use rustix::process::Signal;
+
+use crate::support::python;
+use crate::support::system::{Builder, System, system};
+
+/// The tracks of a cycle follow its ocean and its satellite picture. Only the rule of the ocean knows of the join.
+const RULES: &str = "
+function after_ocean(msg)
+  return {}, Join{
+    name = 'tracks', cycle = msg.cycle, wait_for = { ocean = 'success', satellite = 'success' },
+    launch = { worker('tracks', msg.cycle) },
+  }
+end
+function after_satellite(msg) return {} end
+function after_tracks(msg)
+  local before = last('tracks', 'success', '2026-03-13')
+  log.info('tracks: ' .. msg.type .. ' of ' .. tostring(msg.cycle) .. ', satellite #' ..
+    tostring(last('satellite', 'success', msg.cycle) ~= nil) .. ', before ' .. tostring(before and before.cycle))
+  return {}
+end
+";
+
+const MESSAGES: &str = "{success: it is done, failure: it is not, crash: it crashed}";
+
+fn builder() -> Builder {
+    system()
+        .worker(&format!("ocean: {MESSAGES}"))
+        .worker(&format!("satellite: {MESSAGES}"))
+        .worker(&format!("tracks: {MESSAGES}"))
+        .section("workers: {tracks: {exec: [sh, -c, 'echo \"$0 in $NOWCAST_CYCLE\" >> tracks']}}")
+        .rules(RULES)
+}
+
+fn tracks(system: &System) -> Vec<String> {
+    let text = fs::read_to_string(system.path("tracks")).unwrap_or_default();
+    text.lines().map(str::to_owned).collect()
+}
+
+fn send(system: &System, worker: &str, cycle: &str) {
+    system.operate(&["send", "--cycle", cycle, worker, "success", "null"]);
+}
+
+fn kill_manager(system: &mut System) {
+    system.signal("manager", Signal::KILL);
+    system.wait_for_end("manager");
+    system.start_manager(&[]);
+}
+
+#[test]
+fn two_chains_meet_in_either_order_though_the_manager_is_killed_between() {
+    for order in [["ocean", "satellite"], ["satellite", "ocean"]] {
+        let mut system = builder().start();
+        send(&system, order[0], "2026-03-14");
+        kill_manager(&mut system);
+        send(&system, order[1], "2026-03-13");
+        kill_manager(&mut system);
+        send(&system, order[1], "2026-03-14");
+        system.wait_for_log("manager", "tracks: success of 2026-03-14, satellite #true, before nil");
+        // It is known after its end, also by the next manager.
+        kill_manager(&mut system);
+        send(&system, "ocean", "2026-03-14");
+        send(&system, order[0], "2026-03-13");
+        system.wait_for_log("manager", "tracks: success of 2026-03-13, satellite #true, before 2026-03-13");
+        assert_eq!(tracks(&system), ["2026-03-14 in 2026-03-14", "2026-03-13 in 2026-03-13"], "{order:?}");
+
+        // The same day, again: the notes of then are known, and the requests of joins are compared.
+        let (status, text) = system.operation(&["rules", "replay", "--exit-code"]);
+        assert_eq!(status, Some(0), "{text}");
+        assert!(!text.contains("could not be reproduced") && text.contains(" 0 not comparable"), "{text}");
+    }
+}
+
+#[test]
+fn an_edited_join_is_a_difference_in_a_replay() {
+    let system = builder()
+        .file("edited.lua", RULES.replace("satellite = 'success' },", "satellite = 'failure' },"))
+        .start();
+    send(&system, "ocean", "2026-03-14");
+    let (status, text) = system.operation(&["rules", "replay", "--rules", "edited.lua", "--exit-code"]);
+    assert_eq!(status, Some(1), "{text}");
+    assert!(
+        text.contains(
+            "- join tracks of cycle 2026-03-14: ocean (success), satellite (success); then tracks 2026-03-14"
+        ),
+        "{text}"
+    );
+    assert!(
+        text.contains(
+            "+ join tracks of cycle 2026-03-14: ocean (success), satellite (failure); then tracks 2026-03-14"
+        ),
+        "{text}"
+    );
+}
+
+#[test]
+fn two_rules_that_disagree_about_a_join_are_shown_to_the_operator() {
+    let other = "
+function after_keyless(msg)
+  return {}, Join{ name = 'tracks', cycle = '2026-03-14', wait_for = { 'satellite' } }
+end
+";
+    let system = builder().rules(other).start();
+    send(&system, "ocean", "2026-03-14");
+    assert_eq!(system.send("keyless", "success", "null"), "ack");
+    system.wait_for_log(
+        "manager",
+        "CRITICAL [manager] join tracks of cycle 2026-03-14 is requested differently: next_workers.lua:",
+    );
+    system.wait_for_log("manager", " made it, next_workers.lua:");
+    send(&system, "satellite", "2026-03-14");
+    system.wait_for_log("manager", "tracks: success of 2026-03-14");
+}
+
+/// What a worker of NEMO_Nowcast sends: no run, and no cycle.
+const PLAIN_WORKER: &str = "
+import sys, time, pathlib, zmq, yaml
+name = sys.argv[1]
+while not pathlib.Path('go-' + name).exists():
+    time.sleep(0.05)
+socket = zmq.Context().socket(zmq.REQ)
+socket.connect('tcp://127.0.0.1:' + port)
+socket.send_string(yaml.dump({'source': name, 'type': 'success', 'payload': None}))
+socket.recv_string()
+";
+
+#[test]
+fn the_messages_of_plain_workers_meet_in_the_cycle_of_their_runs() {
+    let mut system = builder().prepare();
+    let program = format!("port = '{}'\n{PLAIN_WORKER}", system.workers_port);
+    fs::write(system.path("plain.py"), program).expect("written");
+    let python = python::venv().display().to_string();
+    let command = |name: &str| format!("{name}: {{command: ['{python}', plain.py, {name}]}}");
+    let workers = format!("workers: {{{}, {}, ", command("ocean"), command("satellite"));
+    system.more = system.more.replace("workers: {", &workers);
+    system.write_config();
+    system.start_broker();
+    system.start_manager(&["--launch", "ocean", "--launch", "satellite", "--cycle", "2026-03-14"]);
+    fs::write(system.path("go-satellite"), "").expect("written");
+    system.wait_for_log("manager", "received message from satellite");
+    fs::write(system.path("go-ocean"), "").expect("written");
+    system.wait_for_log("manager", "tracks: success of 2026-03-14");
+    assert_eq!(tracks(&system), ["2026-03-14 in 2026-03-14"]);
+}
