@@ -88,14 +88,15 @@ local function keys_of(given)
   return keys
 end
 
---- A worker's message: its worker, type and payload, or a table with them.
+--- A worker's message: its worker, type and payload, or a table with them and its cycle.
 function globals.message(source, kind, payload)
   running("message")
+  local cycle
   if raw_type(source) == "table" then
     scene.only_of_message(keys_of(source))
-    source, kind, payload = source.source, source.type, source.payload
+    source, kind, payload, cycle = source.source, source.type, source.payload, source.cycle
   end
-  return scene.message(source, kind, payload)
+  return scene.message(source, kind, payload, cycle)
 end
 
 -- A launch in a test: a table such as { "make_plots", args = { "nowcast" }, host = "basin" } becomes a launch as of a rule.
@@ -148,6 +149,9 @@ function globals.expect_join(join)
     keys[#keys + 1] = key
     if key == "launch" then
       launches = lines("expect_join: launch", value)
+    elseif key == "since" then
+      -- No message is decided now, whose time says what a time of day or a span means.
+      spec.since = scene.since(value)
     else
       spec[key] = value
     end

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use jiff::ZonedDateTime;
 use serde::Serialize;
 
+use nowcast_core::cycles::NoteScope;
 use nowcast_core::next_worker::LOCALHOST;
 use nowcast_core::{JoinRequest, LaunchOptions, NextWorker, Requirement, ReturnedLaunches, RuleCallResult};
 
@@ -19,6 +20,8 @@ pub struct RuleResult {
     pub join: Option<ReplayedJoin>,
     /// The reason why there is no result.
     pub error: Option<String>,
+    /// Whether the rule called `last(…)` without the notes, so that the result says nothing.
+    pub lacks_notes: bool,
 }
 
 impl RuleResult {
@@ -34,6 +37,7 @@ impl RuleResult {
             launches: answer.next_workers.into_iter().map(without_place).collect(),
             join: answer.join.map(|join| ReplayedJoin::new(join, worker)),
             error,
+            lacks_notes: call.lacks_notes,
         }
     }
 
@@ -55,6 +59,9 @@ pub struct ReplayedJoin {
     pub launch: Vec<NextWorker>,
     /// The timeout in seconds.
     pub timeout: Option<i64>,
+    /// The messages that count in it, if that is a join by cycle or since a moment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scope: Option<NoteScope>,
 }
 
 impl ReplayedJoin {
@@ -64,6 +71,7 @@ impl ReplayedJoin {
             wait_for: request.wait_for,
             launch: request.launch.into_iter().map(without_place).collect(),
             timeout: request.timeout.map(|timeout| timeout.as_secs()),
+            scope: request.scope,
         }
     }
 }
@@ -318,10 +326,19 @@ fn join_label(join: &ReplayedJoin, zone: &ZonedDateTime) -> String {
         .map(|wanted| {
             let count = if wanted.count > 1 { format!(" × {}", wanted.count) } else { String::new() };
             let kind = wanted.r#type.as_ref().map(|kind| format!(" ({kind})")).unwrap_or_default();
-            format!("{}{kind}{count}", wanted.worker)
+            let cycle = wanted.cycle.as_ref().map(|cycle| format!(" of cycle {cycle}")).unwrap_or_default();
+            format!("{}{kind}{cycle}{count}", wanted.worker)
         })
         .collect();
-    let mut text = format!("{}: {}", join.name, wants.join(", "));
+    let scope = match &join.scope {
+        Some(NoteScope::Cycle(cycle)) => format!(" of cycle {cycle}"),
+        Some(NoteScope::Since(moment)) => {
+            let moment = moment.to_zoned_datetime(zone.time_zone().clone());
+            format!(" since {}", moment.strftime("%Y-%m-%d %H:%M:%S"))
+        }
+        None => String::new(),
+    };
+    let mut text = format!("{}{scope}: {}", join.name, wants.join(", "));
     if !join.launch.is_empty() {
         let launch: Vec<String> = join.launch.iter().map(|launch| label(launch, zone)).collect();
         let _ = write!(text, "; then {}", launch.join(", "));
@@ -367,6 +384,7 @@ mod tests {
                 wait_for: Vec::new(),
                 launch: vec![launch.clone()],
                 timeout: None,
+                scope: None,
             };
             RuleResult { launches: vec![launch], join: Some(join), ..RuleResult::default() }
         };

@@ -6,6 +6,7 @@ use jiff::{Timestamp, ZonedDateTime};
 use crate::rules::Argument;
 use crate::suggest::did_you_mean;
 use crate::trial::eval;
+use nowcast_core::Cycle;
 use pyyaml::Value;
 
 /// Return the first argument, or an error if it is missing.
@@ -28,6 +29,18 @@ pub(super) fn text(what: &str, given: Option<&Argument>) -> Result<String, Strin
         Some(Argument::Value(Value::Str(text))) => Ok(text.to_string()),
         _ => Err(format!("{what}: text was expected")),
     }
+}
+
+/// Return the label of a cycle, or `None` if the argument is missing, null or false.
+pub(super) fn cycle(what: &str, given: Option<&Argument>) -> Result<Option<Cycle>, String> {
+    let label = match given {
+        None | Some(Argument::Value(Value::Null | Value::Bool(false))) => return Ok(None),
+        Some(Argument::Value(Value::Str(text))) => text.to_string(),
+        Some(Argument::Value(Value::Int(number))) => number.to_string(),
+        Some(Argument::Value(Value::Date(date))) => date.to_string(),
+        Some(_) => return Err(format!("{what}: a label, a whole number or a date was expected")),
+    };
+    Cycle::parse(&label).map(Some).map_err(|error| format!("{what}: {error}"))
 }
 
 /// Return a list of texts, as `lua/test.lua` makes it.

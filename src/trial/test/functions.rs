@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::arguments::{first, only, text, texts, value};
+use super::arguments::{cycle, first, only, text, texts, value};
 use super::diff;
 use super::line;
 use super::world::{TestFunctionResult, TestWorld, same};
@@ -33,11 +33,12 @@ pub(super) fn functions(world: &Rc<RefCell<TestWorld>>) -> Vec<(&'static str, Sc
         call("message", |world, given| {
             let (source, r#type) =
                 (text("message: the worker", given.first())?, text("message: the type", given.get(1))?);
-            world.message(&source, &r#type, value("message: the payload", given.get(2))?)
+            let payload = value("message: the payload", given.get(2))?;
+            world.message(&source, &r#type, payload, cycle("message: the cycle", given.get(3))?)
         }),
         call("only_of_message", |_, given| {
             let keys = value("message", given.first())?;
-            only("message", &keys, &["source", "type", "payload"]).map(|()| Value::Null)
+            only("message", &keys, &["source", "type", "payload", "cycle"]).map(|()| Value::Null)
         }),
         call("set", |_, given| {
             let members = value("set", given.first())?;
@@ -55,6 +56,7 @@ pub(super) fn functions(world: &Rc<RefCell<TestWorld>>) -> Vec<(&'static str, Sc
         }),
         call("expect_launches", |world, given| world.expect_launches(&texts(given.first()))),
         call("expect_join", |world, given| world.expect_join(given)),
+        call("since", |world, given| world.since(first("expect_join", given)?)),
         call("expect_error", |world, given| world.expect_error(&text("expect_error", given.first())?)),
         call("expect_log", |world, given| world.expect_log(&text("expect_log", given.first())?)),
         call("expect_checklist", |world, given| {
