@@ -67,7 +67,7 @@ fn two_chains_meet_in_either_order_though_the_manager_is_killed_between() {
         system.wait_for_log("manager", "tracks: success of 2026-03-13, satellite #true, before 2026-03-13");
         assert_eq!(tracks(&system), ["2026-03-14 in 2026-03-14", "2026-03-13 in 2026-03-13"], "{order:?}");
 
-        // The same day, again: the notes of then are known, and the requests of joins are compared.
+        // The same day, again: the historical notes are known, and requests of joins are compared.
         let (status, text) = system.operation(&["rules", "replay", "--exit-code"]);
         assert_eq!(status, Some(0), "{text}");
         assert!(!text.contains("could not be reproduced") && text.contains(" 0 not comparable"), "{text}");

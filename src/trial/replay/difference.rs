@@ -20,6 +20,8 @@ pub struct RuleResult {
     pub join: Option<ReplayedJoin>,
     /// The reason why there is no result.
     pub error: Option<String>,
+    /// Whether the rule called `last(…)` without the notes, so that the result says nothing.
+    pub lacks_notes: bool,
 }
 
 impl RuleResult {
@@ -35,6 +37,7 @@ impl RuleResult {
             launches: answer.next_workers.into_iter().map(without_place).collect(),
             join: answer.join.map(|join| ReplayedJoin::new(join, worker)),
             error,
+            lacks_notes: call.lacks_notes,
         }
     }
 
@@ -56,7 +59,7 @@ pub struct ReplayedJoin {
     pub launch: Vec<NextWorker>,
     /// The timeout in seconds.
     pub timeout: Option<i64>,
-    /// The messages that count in it, whenever they came; `None` if it counts from its opening on.
+    /// The messages that count in it, if that is a join by cycle or since a moment.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scope: Option<NoteScope>,
 }
@@ -323,21 +326,19 @@ pub(super) fn join_label(join: &ReplayedJoin, zone: &ZonedDateTime) -> String {
         .map(|wanted| {
             let count = if wanted.count > 1 { format!(" × {}", wanted.count) } else { String::new() };
             let kind = wanted.r#type.as_ref().map(|kind| format!(" ({kind})")).unwrap_or_default();
-            let of = wanted.cycle.as_ref().map(|cycle| format!(" of cycle {cycle}")).unwrap_or_default();
-            format!("{}{kind}{of}{count}", wanted.worker)
+            let cycle = wanted.cycle.as_ref().map(|cycle| format!(" of cycle {cycle}")).unwrap_or_default();
+            format!("{}{kind}{cycle}{count}", wanted.worker)
         })
         .collect();
-    let of = match &join.scope {
+    let scope = match &join.scope {
         Some(NoteScope::Cycle(cycle)) => format!(" of cycle {cycle}"),
         Some(NoteScope::Since(moment)) => {
-            format!(
-                " since {}",
-                moment.to_zoned_datetime(zone.time_zone().clone()).strftime("%Y-%m-%d %H:%M:%S")
-            )
+            let moment = moment.to_zoned_datetime(zone.time_zone().clone());
+            format!(" since {}", moment.strftime("%Y-%m-%d %H:%M:%S"))
         }
         None => String::new(),
     };
-    let mut text = format!("{}{of}: {}", join.name, wants.join(", "));
+    let mut text = format!("{}{scope}: {}", join.name, wants.join(", "));
     if !join.launch.is_empty() {
         let launch: Vec<String> = join.launch.iter().map(|launch| label(launch, zone)).collect();
         let _ = write!(text, "; then {}", launch.join(", "));

@@ -9,7 +9,6 @@ use super::diff;
 use super::line;
 use super::world::{TestFunctionResult, TestWorld, same};
 use crate::rules::{Argument, ScriptFunction};
-use nowcast_core::message::Message;
 use pyyaml::{Set, Value};
 
 /// Return the functions of a world.
@@ -34,8 +33,8 @@ pub(super) fn functions(world: &Rc<RefCell<TestWorld>>) -> Vec<(&'static str, Sc
         call("message", |world, given| {
             let (source, r#type) =
                 (text("message: the worker", given.first())?, text("message: the type", given.get(1))?);
-            let message = Message::new(source, r#type, value("message: the payload", given.get(2))?);
-            world.message(Message { cycle: cycle(given.get(3))?, ..message })
+            let payload = value("message: the payload", given.get(2))?;
+            world.message(&source, &r#type, payload, cycle("message: the cycle", given.get(3))?)
         }),
         call("only_of_message", |_, given| {
             let keys = value("message", given.first())?;
@@ -57,6 +56,7 @@ pub(super) fn functions(world: &Rc<RefCell<TestWorld>>) -> Vec<(&'static str, Sc
         }),
         call("expect_launches", |world, given| world.expect_launches(&texts(given.first()))),
         call("expect_join", |world, given| world.expect_join(given)),
+        call("since", |world, given| world.since(first("expect_join", given)?)),
         call("expect_error", |world, given| world.expect_error(&text("expect_error", given.first())?)),
         call("expect_log", |world, given| world.expect_log(&text("expect_log", given.first())?)),
         call("expect_checklist", |world, given| {
