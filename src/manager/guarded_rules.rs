@@ -30,8 +30,8 @@ impl GuardedRules {
     }
 
     /// Load the rules again if a file has changed.
-    pub fn check_now(&mut self) -> Reload {
-        self.watchdog.get_mut().watch(|| self.reloader.check_now())
+    pub fn reload_if_changed(&mut self) -> Reload {
+        self.watchdog.get_mut().watch(|| self.reloader.reload_if_changed())
     }
 
     /// Load the rules that a newly read configuration names.

@@ -193,7 +193,7 @@ impl Manager {
             logs_listening = events.iter().any(|event| matches!(event, Event::Request(_)));
             // Checked after collecting, so that an edit which was saved before an event is in force for it; and each time, so
             // that an invalid edit is reported while the manager is idle.
-            let reload = self.rules.check_now();
+            let reload = self.rules.reload_if_changed();
             events.splice(0..0, self.report_reload(reload, &self.config));
         }
     }

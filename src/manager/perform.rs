@@ -21,7 +21,7 @@ use pyyaml::{Value, python};
 const CHECKLIST_LOGGER: &str = "checklist";
 
 /// The most runs that are started before the loop continues: each takes a few milliseconds.
-const MAX_LAUNCHES_PER_TURN: usize = 20;
+const MAX_LAUNCHES_AT_ONCE: usize = 20;
 
 /// A launch that is committed and not yet started, or a run of the previous manager to adopt.
 #[derive(Debug)]
@@ -147,10 +147,10 @@ impl Manager {
         next.is_some_and(|queued| self.checklist_file.includes(queued.checklist_event))
     }
 
-    /// Start up to [`MAX_LAUNCHES_PER_TURN`] queued launches. Return `RunEnded` for those that have ended already.
+    /// Start up to [`MAX_LAUNCHES_AT_ONCE`] queued launches. Return `RunEnded` for those that have ended already.
     fn start_queued(&mut self) -> Vec<Event> {
         let mut events = Vec::new();
-        for _ in 0..MAX_LAUNCHES_PER_TURN {
+        for _ in 0..MAX_LAUNCHES_AT_ONCE {
             if !self.can_start_next_queued() {
                 break;
             }

@@ -181,7 +181,7 @@ impl Reloader {
 
     /// Load the files again if one has changed. If none has, this costs one `stat` for each file. The same error is
     /// returned only once.
-    pub fn check_now(&mut self) -> Reload {
+    pub fn reload_if_changed(&mut self) -> Reload {
         let latest = match (&self.refused, &self.engine) {
             (Some(refused), _) => refused.sources.as_deref(),
             (None, Some(engine)) => Some(engine.sources()),

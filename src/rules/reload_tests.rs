@@ -47,7 +47,7 @@ impl Edited {
     }
 
     fn check(&mut self) -> Reload {
-        self.reloader.check_now()
+        self.reloader.reload_if_changed()
     }
 
     /// Return the module that the rules in force launch after sleep.

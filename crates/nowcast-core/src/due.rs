@@ -8,7 +8,7 @@ use crate::effect::Effect;
 use crate::join::Join;
 use crate::level::Level;
 use crate::message::Message;
-use crate::messages::UndecidedMessage;
+use crate::messages::IncomingMessage;
 use crate::record::{Change, RecordedEvent, Speaker};
 use crate::run::{Ending, Run, Stage, StopReason};
 use crate::state::REPORT_GRACE;
@@ -89,7 +89,7 @@ impl Decision<'_> {
             ));
             let mut message = Message::new(name, "crash", Value::Null);
             message.run = Some(run.id.0.to_string());
-            self.handle_message(UndecidedMessage::internal(message, Speaker::Manager, Some(run.id)));
+            self.handle_message(IncomingMessage::internal(message, Speaker::Manager, Some(run.id)));
         }
     }
 }

@@ -22,7 +22,7 @@ use std::borrow::Cow;
 const KEPT_OF_GARBAGE: usize = 65_536;
 
 /// A message to decide, from any sender.
-pub(super) struct UndecidedMessage {
+pub(super) struct IncomingMessage {
     pub(super) message: Message,
     pub(super) body: Vec<u8>,
     pub(super) ticket: Option<Ticket>,
@@ -33,7 +33,7 @@ pub(super) struct UndecidedMessage {
     pub(super) is_of_no_cycle: bool,
 }
 
-impl UndecidedMessage {
+impl IncomingMessage {
     /// Create a message that no worker sent.
     pub(super) fn internal(message: Message, speaker: Speaker, run: Option<RunId>) -> Self {
         let body = message.encode().into_bytes();
@@ -46,7 +46,7 @@ impl UndecidedMessage {
 struct Decided {
     run: Option<RunId>,
     cycle: Option<Cycle>,
-    /// As in [`UndecidedMessage`].
+    /// As in [`IncomingMessage`].
     is_of_no_cycle: bool,
     rule_location: Option<String>,
     join_request: Option<JoinRequest>,
@@ -71,7 +71,7 @@ impl Decision<'_> {
     pub(super) fn handle_request(&mut self, request: Request) {
         let Request { id, ticket, mut body, message } = request;
         let reply = match message {
-            Ok(message) => self.handle_message(UndecidedMessage {
+            Ok(message) => self.handle_message(IncomingMessage {
                 message,
                 body,
                 ticket,
@@ -145,9 +145,9 @@ impl Decision<'_> {
     }
 
     /// Decide a message, record it and return its reply.
-    pub(super) fn handle_message(&mut self, incoming: UndecidedMessage) -> Reply {
+    pub(super) fn handle_message(&mut self, incoming: IncomingMessage) -> Reply {
         self.begin_record();
-        let UndecidedMessage { message, body, ticket, speaker, run, is_of_no_cycle } = incoming;
+        let IncomingMessage { message, body, ticket, speaker, run, is_of_no_cycle } = incoming;
         let cycle = message.cycle.clone();
         let mut decided = Decided { run, cycle, is_of_no_cycle, ..Decided::default() };
         let reply = self.decide_message(&message, None, &mut decided);

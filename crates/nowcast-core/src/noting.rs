@@ -17,7 +17,7 @@ use jiff::Timestamp;
 const MOST_FORGOTTEN_AT_ONCE: usize = 100;
 
 impl Decision<'_> {
-    /// Note a message that reports for a run, or for none. `run` is known while it is open.
+    /// Keep a message for joins by cycle, joins since a moment and `last(…)`, and mark its cycle if that is done with it. `run` is known while it is open.
     pub(super) fn note_message(
         &mut self,
         message: &Message,

@@ -10,7 +10,7 @@ use crate::as_yaml;
 use crate::clock::{ClockReading, TimePoint};
 use crate::command::Command;
 use crate::cycle::Cycle;
-use crate::cycles::CycleMark;
+use crate::cycles::{CycleMark, Cycles};
 use crate::expected::Expected;
 use crate::hold::Hold;
 use crate::join::Join;
@@ -264,6 +264,18 @@ impl Change {
             self,
             Change::PayloadMerged { .. } | Change::ChecklistSet { .. } | Change::ChecklistReplaced { .. }
         )
+    }
+
+    /// Apply it to cycles and notes, if it is of those. `payload` is that of the record's message.
+    pub fn apply_to(&self, cycles: &mut Cycles, payload: &Value) {
+        match self {
+            Change::Noted(note) => cycles.note(note, payload),
+            Change::CycleSeen { cycle, number, at } => cycles.see(cycle, *number, *at),
+            Change::CycleLaunched { cycle, worker } => cycles.add_launched(cycle, worker),
+            Change::CycleMarked { cycle, mark } => cycles.mark(cycle, mark.clone()),
+            Change::CycleForgotten(cycle) => cycles.forget(cycle),
+            _ => {}
+        }
     }
 
     /// Return whether it changes the cycles or the notes of messages.

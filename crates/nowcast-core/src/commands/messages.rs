@@ -4,7 +4,7 @@ use super::{NAMED, Outcomes};
 use crate::cycle::CycleOption;
 use crate::decide::Decision;
 use crate::message::Message;
-use crate::messages::UndecidedMessage;
+use crate::messages::IncomingMessage;
 use crate::parked::{Parked, ParkedItem};
 use crate::record::{Change, Outcome, Speaker};
 use crate::run::Number;
@@ -56,8 +56,8 @@ impl Decision<'_> {
         let is_of_no_cycle = cycle == Some(CycleOption::None);
         let cycle = cycle.and_then(CycleOption::into_label);
         let message = Message { cycle, ..Message::new(source, r#type, payload) };
-        let incoming = UndecidedMessage::internal(message, Speaker::Operator, None);
-        let reply = self.handle_message(UndecidedMessage { is_of_no_cycle, ..incoming });
+        let incoming = IncomingMessage::internal(message, Speaker::Operator, None);
+        let reply = self.handle_message(IncomingMessage { is_of_no_cycle, ..incoming });
         outcome_of(self.number, &reply.outcome)
     }
 
