@@ -119,14 +119,14 @@ impl Bench {
         let at = TimePoint::by_wall_clock(self.now.timestamp());
         let noted = Change::Noted(Note {
             message: number,
-            worker,
+            worker: worker.clone(),
             r#type: "success".into(),
             at: at.wall,
             run: self.running.last().map(|run| run.id),
             origin: None,
             cycle: None,
         });
-        self.cycles.apply(&noted, &payload);
+        noted.apply_to_cycles(&mut self.cycles, &payload);
         let mut changes = vec![Change::PayloadMerged { key }, noted];
         if let Some(mut run) = self.running.pop() {
             let ending = Ending::Status(0);

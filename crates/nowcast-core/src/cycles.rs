@@ -11,7 +11,6 @@ use serde::{Deserialize, Serialize, Serializer};
 use crate::clock::TimePoint;
 use crate::cycle::Cycle;
 use crate::notes::{LARGEST_PAYLOAD, LastMessage, Note, Notes};
-use crate::record::Change;
 use crate::run::Number;
 use pyyaml::Value;
 
@@ -127,18 +126,8 @@ impl Cycles {
         found.into_iter().map(|(message, chain)| (chain, message)).collect()
     }
 
-    /// Apply a change of cycles or notes; others change nothing. `payload` is that of the record's message.
-    pub fn apply(&mut self, change: &Change, payload: &Value) {
-        match change {
-            Change::Noted(note) => self.note(note, payload),
-            Change::CycleSeen { cycle, number, at } => self.see(cycle, *number, *at),
-            Change::CycleForgotten(cycle) => self.forget(cycle),
-            _ => {}
-        }
-    }
-
     /// Note a message. Its cycle must be kept.
-    fn note(&mut self, note: &Note, payload: &Value) {
+    pub(crate) fn note(&mut self, note: &Note, payload: &Value) {
         let data = Arc::make_mut(&mut self.0);
         let payload = Some(payload).filter(|payload| payload.memory_size() <= LARGEST_PAYLOAD);
         data.all.add(note, payload);
@@ -148,7 +137,7 @@ impl Cycles {
     }
 
     /// An event of a cycle happened; a cycle that is not kept begins with it.
-    fn see(&mut self, cycle: &Cycle, number: Number, at: TimePoint) {
+    pub(crate) fn see(&mut self, cycle: &Cycle, number: Number, at: TimePoint) {
         let data = Arc::make_mut(&mut self.0);
         if let Some(kept) = data.kept.get_mut(cycle) {
             (kept.last, kept.last_at) = (number, at);
@@ -160,7 +149,7 @@ impl Cycles {
     }
 
     /// Forget a cycle, but not that there was one.
-    fn forget(&mut self, cycle: &Cycle) {
+    pub(crate) fn forget(&mut self, cycle: &Cycle) {
         let data = Arc::make_mut(&mut self.0);
         if data.kept.remove(cycle).is_some() {
             data.forgotten.push_back(cycle.clone());

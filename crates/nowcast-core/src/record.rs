@@ -10,6 +10,7 @@ use crate::as_yaml;
 use crate::clock::{ClockReading, TimePoint};
 use crate::command::Command;
 use crate::cycle::Cycle;
+use crate::cycles::Cycles;
 use crate::expected::Expected;
 use crate::hold::Hold;
 use crate::joins::Join;
@@ -251,5 +252,15 @@ impl Change {
     #[must_use]
     pub fn is_of_notes(&self) -> bool {
         matches!(self, Change::Noted(_) | Change::CycleSeen { .. } | Change::CycleForgotten(_))
+    }
+
+    /// Apply it to the cycles; one of another kind changes nothing. `payload` is that of the record's message.
+    pub fn apply_to_cycles(&self, cycles: &mut Cycles, payload: &Value) {
+        match self {
+            Change::Noted(note) => cycles.note(note, payload),
+            Change::CycleSeen { cycle, number, at } => cycles.see(cycle, *number, *at),
+            Change::CycleForgotten(cycle) => cycles.forget(cycle),
+            _ => {}
+        }
     }
 }

@@ -134,13 +134,13 @@ impl State {
             Change::ChecklistReplaced { checklist } => {
                 self.checklist = Checklist::new(checklist.as_map().cloned().unwrap_or_default());
             }
-            Change::Noted(_) => self.cycles.apply(change, payload),
+            Change::Noted(_) => change.apply_to_cycles(&mut self.cycles, payload),
             Change::CycleSeen { cycle, at, .. } => {
-                self.cycles.apply(change, payload);
+                change.apply_to_cycles(&mut self.cycles, payload);
                 self.activity.seen(cycle, at.steady);
             }
             Change::CycleForgotten(cycle) => {
-                self.cycles.apply(change, payload);
+                change.apply_to_cycles(&mut self.cycles, payload);
                 self.activity.forgotten(cycle);
             }
             Change::Run(run) if run.is_closed() => {
