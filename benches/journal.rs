@@ -126,7 +126,7 @@ impl Bench {
             origin: None,
             cycle: None,
         });
-        noted.apply_to(&mut self.cycles, &payload);
+        noted.apply_to_cycles(&mut self.cycles, &payload);
         let mut changes = vec![Change::PayloadMerged { key }, noted];
         if let Some(mut run) = self.running.pop() {
             let ending = Ending::Status(0);

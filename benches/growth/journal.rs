@@ -161,7 +161,7 @@ impl Past {
             origin: None,
             cycle: None,
         });
-        noted.apply_to(&mut self.cycles, &payload);
+        noted.apply_to_cycles(&mut self.cycles, &payload);
         let mut changes = vec![Change::PayloadMerged { key }, noted];
         if let Some(mut run) = self.running.take() {
             run.report = Some(RunReport { message: number, r#type: "success".into() });

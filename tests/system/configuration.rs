@@ -146,6 +146,13 @@ fn every_error_has_file_line_key_and_remedy() {
             "journal: {keeps: 90d}\nzmq:",
             "there is no setting `keeps` here; did you mean `keep`?; known: `folder`, `keep`",
         ),
+        ("zmq:", "cycles: {keep: 1mo}\nzmq:", "cycles: keep: \"1mo\" is not a span of time"),
+        ("zmq:", "cycles: {keep: 30}\nzmq:", "cycles: keep: wrong type: integer `30`, expected a text"),
+        (
+            "zmq:",
+            "cycles: {keeps: 30d}\nzmq:",
+            "there is no setting `keeps` here; did you mean `keep`?; known: `keep`",
+        ),
         (
             "zmq:",
             "workers: {sleep: {comand: [x]}}\nzmq:",

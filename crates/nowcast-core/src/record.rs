@@ -266,18 +266,6 @@ impl Change {
         )
     }
 
-    /// Apply it to cycles and notes, if it is of those. `payload` is that of the record's message.
-    pub fn apply_to(&self, cycles: &mut Cycles, payload: &Value) {
-        match self {
-            Change::Noted(note) => cycles.note(note, payload),
-            Change::CycleSeen { cycle, number, at } => cycles.see(cycle, *number, *at),
-            Change::CycleLaunched { cycle, worker } => cycles.add_launched(cycle, worker),
-            Change::CycleMarked { cycle, mark } => cycles.mark(cycle, mark.clone()),
-            Change::CycleForgotten(cycle) => cycles.forget(cycle),
-            _ => {}
-        }
-    }
-
     /// Return whether it changes the cycles or the notes of messages.
     #[must_use]
     pub fn is_of_notes(&self) -> bool {
@@ -289,5 +277,17 @@ impl Change {
                 | Change::CycleMarked { .. }
                 | Change::CycleForgotten(_)
         )
+    }
+
+    /// Apply it to cycles and notes; one of another kind changes nothing. `payload` is that of the record's message.
+    pub fn apply_to_cycles(&self, cycles: &mut Cycles, payload: &Value) {
+        match self {
+            Change::Noted(note) => cycles.note(note, payload),
+            Change::CycleSeen { cycle, number, at } => cycles.see(cycle, *number, *at),
+            Change::CycleLaunched { cycle, worker } => cycles.add_launched(cycle, worker),
+            Change::CycleMarked { cycle, mark } => cycles.mark(cycle, mark.clone()),
+            Change::CycleForgotten(cycle) => cycles.forget(cycle),
+            _ => {}
+        }
     }
 }

@@ -138,20 +138,20 @@ impl State {
             Change::ChecklistReplaced { checklist } => {
                 self.checklist = Checklist::new(checklist.as_map().cloned().unwrap_or_default());
             }
-            Change::Noted(_) => change.apply_to(&mut self.cycles, payload),
+            Change::Noted(_) => change.apply_to_cycles(&mut self.cycles, payload),
             Change::CycleSeen { cycle, at, .. } => {
-                change.apply_to(&mut self.cycles, payload);
+                change.apply_to_cycles(&mut self.cycles, payload);
                 self.activity.seen(cycle, at.steady);
             }
             Change::CycleLaunched { cycle, .. } | Change::CycleMarked { cycle, .. } => {
-                change.apply_to(&mut self.cycles, payload);
+                change.apply_to_cycles(&mut self.cycles, payload);
                 self.update_slots(cycle);
             }
             Change::CycleForgotten(cycle) => {
                 if let Some(kept) = self.cycles.get(cycle) {
                     self.activity.frees_slots(cycle, &kept.launched);
                 }
-                change.apply_to(&mut self.cycles, payload);
+                change.apply_to_cycles(&mut self.cycles, payload);
                 self.activity.forgotten(cycle);
             }
             Change::Run(run) if run.is_closed() => {

@@ -160,7 +160,7 @@ fn insert_event(connection: &Connection, record: &Record, grown: &mut Growth) ->
     record.changes.iter().try_for_each(|change| write_change(connection, record.number, change))
 }
 
-/// The changes that an event's row has itself, as JSON. `None` without any.
+/// The changes that an event's row has itself, as JSON; `None` without any.
 struct FoldedChanges {
     checklist: Option<String>,
     notes: Option<String>,

@@ -25,7 +25,7 @@ impl Folded {
                 apply_to_checklist(&mut self.checklist, change, payload);
                 self.changed_by = event.0;
             } else if let Some(cycles) = &mut self.cycles {
-                change.apply_to(cycles, payload);
+                change.apply_to_cycles(cycles, payload);
             }
         }
     }

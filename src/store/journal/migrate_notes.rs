@@ -53,11 +53,13 @@ fn note(connection: &Connection, cycles: &mut Cycles, row: &Row<'_>) -> rusqlite
     let payload = row::payload(row.get_ref("body")?.as_bytes_or_null()?.unwrap_or_default())?;
     if let Some(cycle) = &cycle {
         let at = TimePoint { wall: at, steady: order::steady(connection, message, at)? };
-        Change::CycleSeen { cycle: cycle.clone(), number: message, at }.apply_to(cycles, &payload);
+        let seen = Change::CycleSeen { cycle: cycle.clone(), number: message, at };
+        seen.apply_to_cycles(cycles, &payload);
     }
     let origin = run.map_or(Ok(None), |run| origin(connection, run))?;
     let (worker, r#type) = (row.get("worker")?, row.get("type")?);
-    Change::Noted(Note { message, worker, r#type, at, run, origin, cycle }).apply_to(cycles, &payload);
+    let noted = Change::Noted(Note { message, worker, r#type, at, run, origin, cycle });
+    noted.apply_to_cycles(cycles, &payload);
     Ok(())
 }
 

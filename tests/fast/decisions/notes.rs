@@ -6,7 +6,7 @@ use nowcast_core::notes::LARGEST_PAYLOAD;
 use nowcast_core::record::Change;
 use nowcast_core::rules::ReturnedLaunches;
 use nowcast_core::run::MOST_SENT;
-use nowcast_core::{Command, Cycle, CycleOption, Ending, NextWorker, Number};
+use nowcast_core::{Command, Cycle, CycleOption, Cycles, Ending, NextWorker, Number};
 use pyyaml::Value;
 
 use crate::decisions::story::{Heard, Story, configured, failed, launch, nothing, quiet, story, worker};
@@ -224,4 +224,29 @@ fn a_run_has_what_its_worker_sent_before_its_report() {
     assert_eq!(cleared.messages()[0].run, Some(weather));
     let weather = &manager.state.runs[&weather];
     assert_eq!((weather.sent.len(), &weather.report), (1, &None), "it is not a report");
+}
+
+#[test]
+fn cycles_and_notes_are_the_same_after_they_were_stored_as_json() {
+    let mut manager = quiet("{}");
+    let dates = "{2026-03-14: [12:30:00, 2026-03-14T04:40:12.5-07:00, '2026-03-14'], set: !!set {b, a}}";
+    let mut message = of_cycle("weather", "success", "today");
+    message.payload = pyyaml::read(dates).expect("YAML");
+    manager.hears_message(message);
+    message = of_cycle("rivers", "success", "tomorrow");
+    message.payload = Value::from("x".repeat(LARGEST_PAYLOAD));
+    manager.hears_message(message);
+    manager.hears("feeds", "success", "null");
+    manager.passes(30 * DAY);
+    manager.hears_message(of_cycle("weather", "failure", "tomorrow"));
+    let cycles = &manager.state.cycles;
+    assert!(cycles.is_forgotten(&cycle("today")) && cycles.get(&cycle("tomorrow")).is_some());
+
+    let json = serde_json::to_string(cycles).expect("JSON");
+    let again: Cycles = serde_json::from_str(&json).expect("cycles");
+    assert_eq!(again, *cycles);
+    let last = |worker| again.last(worker, "success", None).expect("noted").payload.clone();
+    assert_eq!(last("weather"), Some(pyyaml::read(dates).expect("YAML")));
+    assert_eq!(last("rivers"), None, "it is too large");
+    assert_eq!(last("feeds"), Some(Value::Null), "nothing is not the same as too large");
 }

@@ -315,8 +315,11 @@ fn a_removed_checklist_of_a_message_is_reported() {
     // As after `journal: keep:`: only what something open came from is still there.
     let file =
         rusqlite::Connection::open(system.path("checklist.journal/journal.sqlite")).expect("the journal");
-    file.execute_batch("DELETE FROM snapshots; INSERT INTO snapshots VALUES (2, 2, 'sleepyhead: {a: 1}')")
-        .expect("done");
+    file.execute_batch(
+        "DELETE FROM snapshots;
+         INSERT INTO snapshots (event, changed_by, checklist) VALUES (2, 2, 'sleepyhead: {a: 1}')",
+    )
+    .expect("done");
     std::fs::write(system.path("edited.lua"), "function after_sleep() return {} end").expect("written");
     let (_, text) = system.operation(&["rules", "replay", "--rules", "edited.lua"]);
     assert!(
