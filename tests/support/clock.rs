@@ -69,7 +69,7 @@ pub fn remove_leftovers() {
 }
 
 /// The library for programs with threads, in the folder of the machine's architecture.
-fn library() -> PathBuf {
+pub fn library() -> PathBuf {
     let folders = fs::read_dir("/usr/lib").expect("libraries").flatten();
     let library = |folder: fs::DirEntry| folder.path().join("faketime/libfaketimeMT.so.1");
     folders.map(library).find(|library| library.exists()).expect("libfaketime is installed")

@@ -5,13 +5,11 @@ use std::fs;
 use crate::operators::pick;
 use crate::settings::{Fault, Settings};
 use crate::soak::Soak;
+use crate::support::clock::library;
 pub use crate::support::clock::remove_leftovers;
 use crate::support::packages;
 use crate::support::random::Random;
 use crate::support::system::System;
-
-/// The library of the Debian package `faketime`.
-const LIBRARY: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1";
 
 /// Offsets from the real time, as libfaketime reads them.
 const OFFSETS: [&str; 6] = ["+0", "+2h", "-2h", "+30s", "-30s", "+1d"];
@@ -21,10 +19,10 @@ pub fn prepare(settings: &Settings, system: &mut System) {
     if !settings.has(Fault::Clock) {
         return;
     }
-    packages::install(LIBRARY, &["faketime"]);
+    packages::install("/usr/bin/faketime", &["faketime"]);
     let file = system.path("clock");
     fs::write(&file, OFFSETS[0]).expect("written");
-    system.set_env("LD_PRELOAD", LIBRARY);
+    system.set_env("LD_PRELOAD", &library().display().to_string());
     system.set_env("FAKETIME_TIMESTAMP_FILE", &file.display().to_string());
     system.set_env("FAKETIME_NO_CACHE", "1");
     system.set_env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
