@@ -50,6 +50,7 @@ pub use engine::Engine;
 pub use error::RulesLoadError;
 pub use limits::{CallLimits, EngineOptions};
 pub use locate::{LocateError, locate};
+pub(crate) use options::since_of_text;
 pub(crate) use reads::key_text;
 pub use reload::{Reload, Reloader, RuleSet};
 pub use script::{Script, ScriptTest, TestFailure};

@@ -100,15 +100,42 @@ fn at(call: &CallState, value: &LuaValue) -> Result<Timestamp, String> {
 pub(super) fn since(call: &CallState, value: &LuaValue) -> Result<Timestamp, String> {
     let remedy = "write a time of day as \"06:00\", a date as \"2026-03-14\" or \"2026-03-14 06:00\", a date object, or \
                   a span before the message as \"6h\"";
-    let moment = moment(call, "since", value, previous, remedy);
-    // 25:00:00 is not a time of day, and nobody means a span by it.
-    let is_clock = value.as_string().is_some_and(|text| text.as_bytes().contains(&b':'));
-    match span("since", value) {
-        Ok(span) if moment.is_err() && !is_clock => {
-            let now = call.now().ok_or_else(|| no_message("since"))?;
+    match (value, call.now()) {
+        (LuaValue::String(text), Some(now)) => {
+            let moment = text.to_str().ok().and_then(|text| since_of_text(&now, &text));
+            moment.ok_or_else(|| wrong("since", value, remedy))
+        }
+        (LuaValue::Integer(_) | LuaValue::Number(_), now) => {
+            let span = span("since", value).map_err(|_| wrong("since", value, remedy))?;
+            let now = now.ok_or_else(|| no_message("since"))?;
             now.timestamp().checked_sub(span).map_err(|_| wrong("since", value, remedy))
         }
-        _ => moment,
+        _ => moment(call, "since", value, previous, remedy),
+    }
+}
+
+/// Return the moment that the text of `since` means at `now`, or `None` if it means none.
+pub(crate) fn since_of_text(now: &ZonedDateTime, text: &str) -> Option<Timestamp> {
+    let text = text.trim();
+    if text.len() > LONGEST_TEXT {
+        return None;
+    }
+    if let Some(time) = time_of_day(text) {
+        return previous(now, time);
+    }
+    if let Ok(moment) = Moment::parse(text) {
+        return on_time_line(&moment, Some(now)).map(|zoned| zoned.timestamp());
+    }
+    // 25:00:00 is not a time of day, and nobody means a span by it.
+    let span = Some(text).filter(|text| !text.contains(':')).and_then(|text| duration::parse(text).ok());
+    now.timestamp().checked_sub(span.filter(|span| *span <= LONGEST_SPAN)?).ok()
+}
+
+/// Return a date in its own time zone, or else in that of `now`.
+fn on_time_line(moment: &Moment, now: Option<&ZonedDateTime>) -> Option<ZonedDateTime> {
+    match moment.zoned() {
+        Some(zoned) => Some(zoned.clone()),
+        None => moment.civil().to_zoned_datetime(now?.time_zone().clone()).ok(),
     }
 }
 
@@ -136,11 +163,10 @@ fn moment(
         }
         _ => return Err(refuse()),
     };
-    let zoned = match (moment.zoned(), now) {
-        (Some(zoned), _) => Some(zoned.clone()),
-        (None, Some(now)) => moment.civil().to_zoned_datetime(now.time_zone().clone()).ok(),
-        (None, None) => return Err(no_message()),
-    };
+    if moment.zoned().is_none() && now.is_none() {
+        return Err(no_message());
+    }
+    let zoned = on_time_line(&moment, now);
     zoned.map(|zoned| zoned.timestamp()).ok_or_else(refuse)
 }
 

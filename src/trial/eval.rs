@@ -9,10 +9,12 @@ use serde::{Deserialize, Serialize};
 
 use super::json::JsonValue;
 use crate::rules::Engine;
+use nowcast_core::cycles::NoteScope;
 use nowcast_core::message::Message;
+use nowcast_core::notes::Note;
 use nowcast_core::{
-    Cycle, CycleOption, Cycles, JoinRequest, NextWorker, Requirement, ReturnedLaunches, RuleCallResult,
-    RuleInput,
+    Cycle, CycleOption, Cycles, JoinRequest, NextWorker, Number, Requirement, ReturnedLaunches,
+    RuleCallResult, RuleInput,
 };
 use pyyaml::Value;
 
@@ -30,6 +32,25 @@ pub struct Case {
     pub checklist: Option<JsonValue>,
     /// The time of the message in the ISO format.
     pub now: Option<String>,
+    /// The messages that `last(…)` finds, the latest at the end.
+    pub last: Option<Vec<CaseNote>>,
+}
+
+/// A message that came before.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CaseNote {
+    /// The worker that sent it.
+    pub worker: String,
+    /// Its type.
+    pub r#type: String,
+    /// Its cycle.
+    pub cycle: Option<Cycle>,
+    /// When it came, in the ISO format; by default at the time of the case.
+    pub time: Option<String>,
+    /// Its payload.
+    #[serde(default)]
+    pub payload: JsonValue,
 }
 
 /// The message of a case.
@@ -74,6 +95,9 @@ pub enum CaseAnswer {
         /// The whole join, if it is more than a race set.
         #[serde(skip_serializing_if = "Option::is_none")]
         join: Option<CaseJoin>,
+        /// Whether the rule called `last(…)` while it was not known what that finds.
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        lacks_notes: bool,
     },
     /// The rule could not be called, or failed.
     Failed {
@@ -121,6 +145,10 @@ pub struct CaseJoin {
     launch: Vec<CaseLaunch>,
     #[serde(skip_serializing_if = "Option::is_none")]
     timeout: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cycle: Option<Cycle>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    since: Option<Timestamp>,
 }
 
 impl Case {
@@ -154,8 +182,10 @@ impl Case {
         let config = self.config.map_or_else(|| defaults.config.clone(), |config| config.0);
         let checklist = self.checklist.map_or_else(|| defaults.checklist.clone(), |checklist| checklist.0);
         let now = now.unwrap_or_else(|| defaults.now.clone());
-        let (checklist, cycles) = (&checklist, defaults.cycles.as_ref());
-        let input = RuleInput { message: &message, config: &config, checklist, cycles, now: &now };
+        let given = self.last.map(|notes| notes_of(notes, &now)).transpose()?;
+        let cycles = given.as_ref().or(defaults.cycles.as_ref());
+        let input =
+            RuleInput { message: &message, config: &config, checklist: &checklist, cycles, now: &now };
         Ok(engine.call_function(function, &input))
     }
 
@@ -169,13 +199,33 @@ impl Case {
     }
 }
 
+/// Return the notes of the messages of a case.
+fn notes_of(given: Vec<CaseNote>, now: &ZonedDateTime) -> Result<Cycles, String> {
+    let note = |(number, given): (u64, CaseNote)| {
+        let at = given.time.as_deref().map(|text| moment(text, now.time_zone())).transpose()?;
+        let note = Note {
+            message: Number(number),
+            worker: given.worker,
+            r#type: given.r#type,
+            at: at.as_ref().unwrap_or(now).timestamp(),
+            run: None,
+            origin: None,
+            cycle: given.cycle,
+        };
+        Ok((note, given.payload.0))
+    };
+    (1..).zip(given).map(note).collect::<Result<Vec<_>, String>>().map(Cycles::of_notes)
+}
+
 impl From<RuleCallResult> for CaseAnswer {
     fn from(call: RuleCallResult) -> Self {
+        let lacks_notes = call.lacks_notes;
         match call.result {
             Ok(ReturnedLaunches { next_workers, join }) => CaseAnswer::RuleResult {
                 next_workers: next_workers.into_iter().map(CaseLaunch::from).collect(),
                 race: join.as_ref().map(race),
                 join: join.filter(|join| !is_race_set(join)).map(CaseJoin::from),
+                lacks_notes,
             },
             Err(error) => CaseAnswer::Failed { error: error.to_string() },
         }
@@ -224,7 +274,14 @@ impl From<NextWorker> for CaseLaunch {
 
 impl From<JoinRequest> for CaseJoin {
     fn from(join: JoinRequest) -> Self {
+        let (cycle, since) = match join.scope {
+            Some(NoteScope::Cycle(cycle)) => (Some(cycle), None),
+            Some(NoteScope::Since(moment)) => (None, Some(moment)),
+            None => (None, None),
+        };
         Self {
+            cycle,
+            since,
             name: join.name,
             wait_for: join.wait_for,
             launch: join.launch.into_iter().map(CaseLaunch::from).collect(),

@@ -1,7 +1,8 @@
 //! Launches as a line of text for people.
 
-use nowcast_core::NextWorker;
+use nowcast_core::cycles::NoteScope;
 use nowcast_core::next_worker::LOCALHOST;
+use nowcast_core::{JoinRequest, NextWorker};
 
 /// Format a launch, such as `make_plots nowcast+ on arbutus (delay 10m, retries 3)`.
 #[must_use]
@@ -18,6 +19,15 @@ pub fn launch(worker: &NextWorker) -> String {
     }
     let options = options(worker);
     if options.is_empty() { text } else { format!("{text} ({})", options.join(", ")) }
+}
+
+/// Format which messages count in a join: the key of `Join{ … }` and its value; `None` if they are those from its opening on.
+#[must_use]
+pub fn scope(join: &JoinRequest) -> Option<(&'static str, String)> {
+    Some(match join.scope.as_ref()? {
+        NoteScope::Cycle(cycle) => ("cycle", cycle.to_string()),
+        NoteScope::Since(moment) => ("since", moment.to_string()),
+    })
 }
 
 fn options(worker: &NextWorker) -> Vec<String> {

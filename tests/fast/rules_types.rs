@@ -68,7 +68,8 @@ fn the_declared_fields_of_objects_are_there() {
     assert_eq!(output.0, Some(0), "{}", output.1);
     assert_eq!(fields("Date").len(), 9);
     // What the engine says there is, is declared.
-    for (object, class) in [("now()", "Date"), (launch, "NextWorker")] {
+    let join = "Join{ name = 'all', wait_for = { 'sleep' } }";
+    for (object, class) in [("now()", "Date"), (launch, "NextWorker"), (join, "Join")] {
         system.write_rules(&format!("function after_sleep() return {object}.nothing end"));
         let (_, error) = system.operation(&["rules", "eval", "--worker", "sleep", "--type", "success"]);
         let known = error.split("it has ").nth(1).and_then(|rest| rest.lines().next()).expect("a list");

@@ -12,7 +12,7 @@ use crate::rules::Engine;
 use crate::trial::eval::{self, Case, CaseAnswer, CaseMessage, Defaults};
 use crate::trial::json::JsonValue;
 use crate::trial::live;
-use crate::trial::show::launch;
+use crate::trial::show::{launch, scope};
 use nowcast_core::{Cycle, ReturnedLaunches, RuleCallResult};
 use pyyaml::Value;
 
@@ -22,7 +22,7 @@ const READ_AT_ONCE: usize = 1 << 16;
 /// The help text after the options.
 const NOTES: &str = "Without --worker, read cases from standard input, one JSON object a line, and print one JSON \
     object for each:\n{\"function\": …, \"msg\": {\"source\", \"type\", \"payload\", \"cycle\"}, \
-    \"config\": …, \"checklist\": …, \"now\": …}";
+    \"config\": …, \"checklist\": …, \"now\": …, \"last\": [{\"worker\", \"type\", \"cycle\", \"time\", \"payload\"}]}";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = NOTES)]
@@ -167,13 +167,19 @@ fn text(call: &RuleCallResult) -> String {
             if let Some(join) = join {
                 let requires: Vec<String> = join.wait_for.iter().map(ToString::to_string).collect();
                 let name = join.name.as_deref().map(|name| format!("{name} ")).unwrap_or_default();
-                lines.push(format!("join    {name}waits for {}", requires.join(", ")));
+                let scope = scope(join).map(|(key, value)| format!("({key} {value}) ")).unwrap_or_default();
+                lines.push(format!("join    {name}{scope}waits for {}", requires.join(", ")));
                 lines.extend(join.launch.iter().map(|worker| format!("  then  {}", launch(worker))));
             } else if next_workers.is_empty() {
                 lines.push("launch  nothing".to_owned());
             }
         }
         Err(error) => lines.extend(error.to_string().lines().map(|line| format!("error   {line}"))),
+    }
+    if call.lacks_notes {
+        lines.push(
+            "last    finds nothing here; give messages as `last` of a case on standard input".to_owned(),
+        );
     }
     let logged = call
         .log

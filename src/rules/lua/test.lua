@@ -149,6 +149,9 @@ function globals.expect_join(join)
     keys[#keys + 1] = key
     if key == "launch" then
       launches = lines("expect_join: launch", value)
+    elseif key == "since" then
+      -- No message is decided now, whose time says what a time of day or a span means.
+      spec.since = scene.since(value)
     else
       spec[key] = value
     end

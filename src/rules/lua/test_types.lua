@@ -34,7 +34,7 @@ function checklist(contents) end
 function config(changes) end
 
 --- Send a message: worker, type and payload, or a table with `source`, `type`, `payload` and `cycle`.
----@param source string|{source: string, type: string, payload: any, cycle: string?}
+---@param source string|{source: string, type: string, payload: any, cycle: (string|integer|Date|false)?}
 ---@param type string?
 ---@param payload any
 function message(source, type, payload) end

@@ -32,6 +32,8 @@ struct CircleJoin {
     r#type: String,
     /// The place of its rule.
     place: Option<String>,
+    /// Whether launches after a message that counts in it wait in it; not in a join by cycle or since a moment.
+    holds_launches: bool,
 }
 
 /// All launches and joins in the results of rules.
@@ -64,6 +66,7 @@ impl Circles {
                 worker: worker.clone(),
                 r#type: r#type.clone(),
                 place: call.location.clone(),
+                holds_launches: join.scope.is_none(),
             });
         }
     }
@@ -109,6 +112,8 @@ impl Circles {
         let is_by_its_opener = wanted.count == 1 && matches(wanted, &opened.worker, &opened.r#type);
         let worker = config.registry.workers.get(&wanted.worker)?;
         if is_by_its_opener
+            // Another cycle's message came with that cycle's launches.
+            || wanted.cycle.is_some()
             || is_scheduled(config, &wanted.worker)
             || types_for_rules(worker).next().is_none()
         {
@@ -123,7 +128,8 @@ impl Circles {
                 By::Join(name) if *name == opened.name => is_by_join = true,
                 // Launches after a message that counts in a join wait in that join.
                 By::Message { worker, r#type }
-                    if opened.wait_for.iter().any(|wanted| matches(wanted, worker, r#type)) =>
+                    if opened.holds_launches
+                        && opened.wait_for.iter().any(|wanted| matches(wanted, worker, r#type)) =>
                 {
                     types.entry(worker).or_default().push(r#type);
                 }

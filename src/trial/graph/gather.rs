@@ -49,6 +49,8 @@ struct Gathered {
     /// The joins in which launches wait, by the launching and the launched worker.
     joined: IndexMap<(String, String), IndexSet<String>>,
     joins: IndexMap<String, (IndexSet<String>, Vec<Requirement>)>,
+    /// The joins by cycle or since a moment, in which only their own launches wait.
+    identified: IndexSet<String>,
     /// Whether a rule ever returned a result, by worker and message type.
     answered: IndexMap<String, IndexMap<String, bool>>,
     by_hand: HashMap<String, u64>,
@@ -77,7 +79,7 @@ impl Gathered {
                     wanted.worker == *from
                         && wanted.r#type.as_ref().is_none_or(|wanted| types.contains_key(wanted))
                 };
-                if wait_for.iter().any(is_waited_for) {
+                if !self.identified.contains(name) && wait_for.iter().any(is_waited_for) {
                     self.joined.entry((from.clone(), to.clone())).or_default().insert(name.clone());
                 }
             }
@@ -95,6 +97,9 @@ impl Gathered {
             self.seen(from, worker.name(), r#type).by_rules = true;
             let way = (from.to_owned(), worker.name().to_owned());
             self.joined.entry(way).or_default().insert(name.clone());
+        }
+        if join.scope.is_some() {
+            self.identified.insert(name.clone());
         }
         let (opened_by, wait_for) = self.joins.entry(name).or_default();
         opened_by.insert(from.to_owned());

@@ -20,6 +20,8 @@ pub struct RuleResult {
     pub join: Option<ReplayedJoin>,
     /// The reason why there is no result.
     pub error: Option<String>,
+    /// Whether the rule called `last(…)` without the notes, so that the result says nothing.
+    pub lacks_notes: bool,
 }
 
 impl RuleResult {
@@ -35,6 +37,7 @@ impl RuleResult {
             launches: answer.next_workers.into_iter().map(without_place).collect(),
             join: answer.join.map(|join| ReplayedJoin::new(join, worker)),
             error,
+            lacks_notes: call.lacks_notes,
         }
     }
 

@@ -64,6 +64,9 @@ pub fn replay(
     Ok(replay.report)
 }
 
+/// Why a message whose rule called `last(…)` may not be comparable.
+const LACKS_NOTES: &str = "the rule asks for last(…), and the messages that it could find then are not known";
+
 struct Replay<'a> {
     config: &'a Config,
     on_trial: &'a Engine,
@@ -95,6 +98,10 @@ impl Replay<'_> {
                 Baseline::Rules(engine) => call(engine, self.config, called, given),
                 Baseline::OnTrial => {
                     let answer = call(self.on_trial, self.config, called, given);
+                    if answer.lacks_notes {
+                        self.report.cannot_compare(number, LACKS_NOTES);
+                        return Ok(());
+                    }
                     let is_same = self.check(past, called, recorded, &answer)?;
                     self.report.summary.same_rules += u64::from(is_same);
                     return Ok(());
@@ -106,10 +113,14 @@ impl Replay<'_> {
                 }
             },
         };
+        let after = call(self.on_trial, self.config, called, given);
+        if before.lacks_notes || after.lacks_notes {
+            self.report.cannot_compare(number, LACKS_NOTES);
+            return Ok(());
+        }
         if was_called || recorded.is_none() {
             self.check(past, called, recorded, &before)?;
         }
-        let after = call(self.on_trial, self.config, called, given);
         if let Some(difference) = Difference::between(asked(called), &before, &after) {
             self.report.add(difference);
         }
@@ -141,7 +152,7 @@ impl Replay<'_> {
     /// Compare only whether the rule fails, for a message whose historical rules are missing.
     fn only_errors(&mut self, called: &HistoricalCall<'_>, given: &CallInput, recorded: Option<&str>) {
         let after = call(self.on_trial, self.config, called, given);
-        if recorded.is_some() == after.error.is_some() {
+        if after.lacks_notes || recorded.is_some() == after.error.is_some() {
             return;
         }
         let place = called.kept.rule_location.clone();

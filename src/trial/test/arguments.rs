@@ -31,13 +31,16 @@ pub(super) fn text(what: &str, given: Option<&Argument>) -> Result<String, Strin
     }
 }
 
-/// Return the cycle of a message; `None` for nil.
-pub(super) fn cycle(given: Option<&Argument>) -> Result<Option<Cycle>, String> {
-    if matches!(given, None | Some(Argument::Value(Value::Null))) {
-        return Ok(None);
-    }
-    let label = text("message: the cycle", given)?;
-    Cycle::parse(&label).map(Some).map_err(|error| format!("message: {error}"))
+/// Return the label of a cycle, or `None` if the argument is missing, null or false.
+pub(super) fn cycle(what: &str, given: Option<&Argument>) -> Result<Option<Cycle>, String> {
+    let label = match given {
+        None | Some(Argument::Value(Value::Null | Value::Bool(false))) => return Ok(None),
+        Some(Argument::Value(Value::Str(text))) => text.to_string(),
+        Some(Argument::Value(Value::Int(number))) => number.to_string(),
+        Some(Argument::Value(Value::Date(date))) => date.to_string(),
+        Some(_) => return Err(format!("{what}: a label, a whole number or a date was expected")),
+    };
+    Cycle::parse(&label).map(Some).map_err(|error| format!("{what}: {error}"))
 }
 
 /// Return a list of texts, as `lua/test.lua` makes it.

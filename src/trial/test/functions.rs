@@ -35,7 +35,7 @@ pub(super) fn functions(world: &Rc<RefCell<TestWorld>>) -> Vec<(&'static str, Sc
             let (source, r#type) =
                 (text("message: the worker", given.first())?, text("message: the type", given.get(1))?);
             let message = Message::new(source, r#type, value("message: the payload", given.get(2))?);
-            world.message(Message { cycle: cycle(given.get(3))?, ..message })
+            world.message(Message { cycle: cycle("message: the cycle", given.get(3))?, ..message })
         }),
         call("only_of_message", |_, given| {
             let keys = value("message", given.first())?;
@@ -57,6 +57,7 @@ pub(super) fn functions(world: &Rc<RefCell<TestWorld>>) -> Vec<(&'static str, Sc
         }),
         call("expect_launches", |world, given| world.expect_launches(&texts(given.first()))),
         call("expect_join", |world, given| world.expect_join(given)),
+        call("since", |world, given| world.since(first("expect_join", given)?)),
         call("expect_error", |world, given| world.expect_error(&text("expect_error", given.first())?)),
         call("expect_log", |world, given| world.expect_log(&text("expect_log", given.first())?)),
         call("expect_checklist", |world, given| {

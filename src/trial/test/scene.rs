@@ -16,6 +16,7 @@ use crate::trial::show;
 use error_text::did_you_mean;
 use nowcast_core::RegisteredWorker;
 use nowcast_core::checklist::Checklist;
+use nowcast_core::cycles::NoteScope;
 use nowcast_core::message::Message;
 use nowcast_core::record::RecordedEvent;
 use nowcast_core::run::Stage;
@@ -385,14 +386,16 @@ impl Scene {
     /// Return the open joins and the pending launches, for a person.
     #[must_use]
     pub fn waiting(&self) -> Vec<String> {
-        let joins = self.state.joins.open().map(|join| match join.launches().len() {
-            0 => format!("the join of {} needs {}", join.name, join.requirements()),
-            count => {
-                format!(
-                    "the join of {} needs {}, and {count} launches wait in it",
-                    join.name,
-                    join.requirements()
-                )
+        let joins = self.state.joins.open().map(|join| {
+            let scope = match join.identity.as_ref().map(|identity| &identity.scope) {
+                Some(NoteScope::Cycle(cycle)) => format!(" in cycle {cycle}"),
+                Some(NoteScope::Since(moment)) => format!(" since {moment}"),
+                None => String::new(),
+            };
+            let needs = format!("the join of {}{scope} needs {}", join.name, join.requirements());
+            match join.launches().len() {
+                0 => needs,
+                count => format!("{needs}, and {count} launches wait in it"),
             }
         });
         let runs = self.state.runs.values().filter(|run| matches!(run.stage, Stage::Pending { .. }));

@@ -13,7 +13,7 @@ use super::arguments::{text_of_time, texts};
 use super::diff;
 use super::scene::{Scene, SceneOutcome, Sent};
 use crate::config::Config;
-use crate::rules::{Argument, Engine};
+use crate::rules::{Argument, Engine, since_of_text};
 use crate::trial::{eval, show};
 use nowcast_core::JoinRequest;
 use nowcast_core::message::Message;
@@ -189,8 +189,24 @@ impl TestWorld {
 
     /// Return the time as rules see it.
     pub(super) fn now(&self) -> Value {
+        as_date(self.scene.now())
+    }
+
+    /// Return the moment that `since` of a join means now. Values other than text mean the same at any time.
+    pub(super) fn since(&self, given: &Argument) -> TestFunctionResult {
+        let Argument::Value(value) = given else {
+            return Err("expect_join: since: text was expected".to_owned());
+        };
+        let text = match value {
+            Value::Str(text) => text.to_string(),
+            Value::Date(date) => date.to_string(),
+            Value::Int(seconds) => format!("{seconds}s"),
+            other => return Ok(other.clone()),
+        };
         let now = self.scene.now();
-        Value::DateTime(DateTime { civil: now.datetime(), offset: Some(now.offset().seconds()) })
+        let moment = since_of_text(now, &text)
+            .ok_or_else(|| format!("expect_join: since: {text:?} is not a time of day, a date or a span"))?;
+        Ok(as_date(&moment.to_zoned_datetime(now.time_zone().clone())))
     }
 
     pub(super) fn checklist(&mut self, given: Option<&Argument>) -> TestFunctionResult {
@@ -234,6 +250,10 @@ impl TestWorld {
     }
 }
 
+fn as_date(moment: &ZonedDateTime) -> Value {
+    Value::DateTime(DateTime { civil: moment.datetime(), offset: Some(moment.offset().seconds()) })
+}
+
 fn beginning() -> ZonedDateTime {
     // The text is a valid time.
     eval::moment(BEGIN, &TimeZone::system())
@@ -246,6 +266,7 @@ fn join_lines(join: &JoinRequest) -> Vec<(&'static str, String)> {
         join.name.iter().map(|name| ("name", format!("name {name}"))).collect();
     lines.extend(join.wait_for.iter().map(|wanted| ("wait_for", format!("waits for {wanted}"))));
     lines.extend(join.launch.iter().map(|worker| ("launch", format!("then {}", show::launch(worker)))));
+    lines.extend(show::scope(join).map(|(key, value)| (key, format!("{key} {value}"))));
     lines.extend(join.timeout.iter().map(|timeout| ("timeout", format!("timeout {timeout:#}"))));
     lines
 }

@@ -103,20 +103,20 @@ error: `awaken` is to be launched on `nibii`, which is not an enabled host
   = after sleep (success)
 
 error: a join waits for `clear_checklist` (clear checklist), which counts in no join, and will never be complete
- --> rules/next_workers.lua:4
-4 | function after_awaken(msg)
+ --> rules/next_workers.lua:5
+5 |   return {}, Join{ name = "all", wait_for = { slep = 2, sleep = "succes", clear_checklist = "clear checklist" } }
   = the manager answers that message itself; wait for another type
   = after awaken (success)
 
 error: a join waits for `sleep` (succes), which is not a message type of that worker, and will never be complete
- --> rules/next_workers.lua:4
-4 | function after_awaken(msg)
+ --> rules/next_workers.lua:5
+5 |   return {}, Join{ name = "all", wait_for = { slep = 2, sleep = "succes", clear_checklist = "clear checklist" } }
   = did you mean `success`?
   = after awaken (success)
 
 error: a join waits for `slep`, which is not registered, and will never be complete
- --> rules/next_workers.lua:4
-4 | function after_awaken(msg)
+ --> rules/next_workers.lua:5
+5 |   return {}, Join{ name = "all", wait_for = { slep = 2, sleep = "succes", clear_checklist = "clear checklist" } }
   = did you mean `sleep`?
   = after awaken (success)
 
@@ -245,4 +245,36 @@ fn a_failure_is_tried_without_payload() {
     assert!(text.contains("= it fails with no payload and the current checklist\n"), "{text}");
     assert!(text.ends_with(": 1 error, 0 warnings\n"), "{text}");
     assert_eq!(status, 1);
+}
+
+#[test]
+fn a_failure_for_want_of_the_last_message_is_a_warning() {
+    let rules = format!(
+        "function after_sleep(msg)\n  if msg.type == 'failure' then return {{ worker('awaken', last('awaken', 'success').payload) }} end\n  return {{}}\nend\nfunction after_awaken() return {{}} end\n{OTHERS}"
+    );
+    let (status, text) = check(&with_rules(&rules).prepare(), &[]);
+    assert!(
+        text.starts_with("warning: attempt to index a nil value\n --> rules/next_workers.lua:2"),
+        "{text}"
+    );
+    assert!(text.contains("\n  = it asks for last(…), which finds no message in this check\n"), "{text}");
+    assert_eq!(status, 0, "{text}");
+}
+
+/// What its rule returns beside it does not wait in a join by cycle, and yesterday's message comes without it.
+#[test]
+fn a_join_by_cycle_waits_for_itself_only_by_its_own_launches() {
+    let rules = |wait_for: &str| {
+        format!(
+            "function after_sleep() return {{ worker('awaken') }}, Join{{ name = 'all', cycle = 'x', wait_for = {wait_for}, launch = {{ worker('rotate_logs') }} }} end
+            function after_awaken() return {{ worker('keyless') }} end\n{OTHERS}"
+        )
+    };
+    let (status, text) = check(
+        &with_rules(&rules("{ 'awaken', 'keyless', { worker = 'rotate_logs', cycle = 'w' } }")).prepare(),
+        &[],
+    );
+    assert!(status == 0 && text.ends_with(": 0 errors, 0 warnings\n"), "{text}");
+    let (_, text) = check(&with_rules(&rules("{ 'awaken', 'rotate_logs' }")).prepare(), &[]);
+    assert!(text.starts_with("warning: the join `all` waits for `rotate_logs`, which is launched only when that join is complete\n"), "{text}");
 }

@@ -465,8 +465,10 @@ fn a_wrong_cycle_or_moment_of_a_join_is_reported_at_its_line() {
     expect_reasons(&cases);
     let most = "return {}, Join{ name = 'j', cycle = 'x', wait_for = { a = 1000, b = 1000 } }";
     assert!(Nowcast::rule(most).answer().join.is_some());
-    let error =
-        load("local join = Join{ name = 'j', wait_for = { 'a' }, since = '6h' }", &EngineOptions::default());
+    let error = load(
+        "local join = Join{ name = 'j', wait_for = { 'a' }, since = '06:00' }",
+        &EngineOptions::default(),
+    );
     let error = error.map(|_| ()).unwrap_err().to_string();
     assert!(error.contains("Join: the option since needs a message, whose time zone it is in"), "{error}");
 }

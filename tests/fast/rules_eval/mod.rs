@@ -213,3 +213,47 @@ fn without_a_checklist_it_is_that_of_the_running_system() {
     let output = with(&system, &["--worker", "awaken", "--type", "success"]);
     assert!(stdout(&output).contains("launch  keyless 7\n"), "{output:?}");
 }
+
+#[test]
+fn a_case_gives_the_messages_that_came_before() {
+    let rules = "
+function after_sleep(msg)
+  local m = last('awaken', 'success', '2026-03-14')
+  return { worker('keyless', m and tostring(m.time) or 'never', m and m.payload.day or 0) },
+    Join{ name = 'tracks', cycle = msg.cycle or false, wait_for = { 'awaken' } }
+end
+function after_awaken(msg) return {}, Join{ name = 'night', since = '21:00', wait_for = { 'sleep' } } end";
+    let system = system().rules(rules).prepare();
+    let answers = eval(
+        &system,
+        r#"{"msg": {"source": "sleep", "type": "success", "cycle": "x"}, "now": "2026-03-14T05:15:00", "last": [{"worker": "awaken", "type": "success", "cycle": "2026-03-14", "time": "2026-03-14T04:00:00", "payload": {"day": 14}}, {"worker": "awaken", "type": "success"}]}
+{"msg": {"source": "sleep", "type": "success"}, "last": []}
+{"msg": {"source": "sleep", "type": "success"}}
+{"msg": {"source": "awaken", "type": "success"}, "now": "2026-03-14T05:15:00"}
+{"msg": {"source": "sleep", "type": "success"}, "last": [{"worker": "awaken", "type": "success", "time": "noon"}]}
+"#,
+    );
+    assert_eq!(answers[0]["next_workers"][0]["args"], json!(["2026-03-14T04:00:00-07:00", "14"]));
+    assert_eq!(answers[0]["join"]["cycle"], json!("x"));
+    assert_eq!(answers[0].get("lacks_notes"), None);
+    assert_eq!(answers[1]["next_workers"][0]["args"], json!(["never", "0"]));
+    assert_eq!((answers[1].get("lacks_notes"), answers[1]["join"].get("cycle")), (None, None));
+    assert_eq!(
+        (&answers[2]["lacks_notes"], &answers[2]["next_workers"][0]["args"]),
+        (&json!(true), &json!(["never", "0"]))
+    );
+    assert_eq!(answers[3]["join"]["since"], json!("2026-03-14T04:00:00Z"));
+    assert!(
+        answers[4]["error"].as_str().is_some_and(|error| error.starts_with("\"noon\" is not a time")),
+        "{}",
+        answers[4]
+    );
+
+    let text = stdout(&with(&system, &["--worker", "sleep", "--type", "success", "--cycle", "x"]));
+    assert!(text.contains("it reads last: awaken success (2026-03-14) (missing)\n"), "{text}");
+    assert!(text.contains("join    tracks (cycle x) waits for awaken\n"), "{text}");
+    assert!(
+        text.contains("last    finds nothing here; give messages as `last` of a case on standard input\n"),
+        "{text}"
+    );
+}
