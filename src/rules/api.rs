@@ -8,6 +8,7 @@ use super::budget::Limit;
 use super::call_state::CallState;
 use super::error::{self, fail};
 use super::kind::kind_name;
+use super::last_message::LuaLastMessage;
 use super::missing_key::missing_key;
 use super::moment::Moment;
 use super::view::{self, View};
@@ -105,7 +106,7 @@ fn values(lua: &Lua, table: &Table) -> mlua::Result<()> {
             LuaValue::UserData(object) if object.is::<Moment>() => "date",
             LuaValue::UserData(object) if object.is::<objects::LuaLaunch>() => "NextWorker",
             LuaValue::UserData(object) if object.is::<objects::LuaJoin>() => "Join",
-            LuaValue::UserData(object) if object.is::<last::LuaLastMessage>() => "LastMessage",
+            LuaValue::UserData(object) if object.is::<LuaLastMessage>() => "LastMessage",
             other => other.type_name(),
         })
     })?;
@@ -125,7 +126,7 @@ fn values(lua: &Lua, table: &Table) -> mlua::Result<()> {
                     launch.0.to_string()
                 } else if let Ok(join) = object.borrow::<objects::LuaJoin>() {
                     join.text()
-                } else if let Ok(message) = object.borrow::<last::LuaLastMessage>() {
+                } else if let Ok(message) = object.borrow::<LuaLastMessage>() {
                     message.text().to_owned()
                 } else {
                     "table".to_owned()

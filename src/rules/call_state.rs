@@ -100,18 +100,14 @@ impl CallState {
         r#type: &str,
         cycle: Option<&Cycle>,
     ) -> Option<LastMessage> {
-        match &*self.cycles.borrow() {
-            Some(cycles) => cycles.last(worker, r#type, cycle).cloned(),
-            None => {
-                self.lacks_notes.set(true);
-                None
-            }
-        }
+        let cycles = self.cycles.borrow();
+        self.lacks_notes.set(self.lacks_notes.get() || cycles.is_none());
+        cycles.as_ref()?.last(worker, r#type, cycle).cloned()
     }
 
     /// Record a call of `last`, for what the rule read.
-    pub(super) fn note_last(&self, text: String) {
-        reads::add_text(&mut self.last_read.borrow_mut(), &text);
+    pub(super) fn note_last(&self, text: &str) {
+        reads::add_text(&mut self.last_read.borrow_mut(), text);
     }
 
     /// Take what the call read: keys of the checklist, and then messages.

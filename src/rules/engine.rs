@@ -159,8 +159,8 @@ impl Engine {
     }
 }
 
-/// Return the warning about a join that was probably meant to be one by cycle: `cycle = msg.cycle` is no key at all if the message has
-/// no cycle.
+/// Return the warning about a join that was probably meant to be one by cycle: if the message has no cycle, `cycle = msg.cycle` sets
+/// nothing.
 fn without_cycle(answer: &ReturnedLaunches, misses_cycle: bool) -> Option<LogLine> {
     let join = answer.join.as_ref().filter(|join| misses_cycle && join.scope.is_none())?;
     let text = format!(

@@ -2,7 +2,7 @@
 
 use mlua::Value as LuaValue;
 
-use super::last::LuaLastMessage;
+use super::last_message::LuaLastMessage;
 use super::moment::Moment;
 use super::objects::{LuaJoin, LuaLaunch};
 use super::view::View;

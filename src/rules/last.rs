@@ -1,82 +1,17 @@
 //! `last(worker, type[, cycle])`: the latest message of a worker and type. It reads the notes of the call, never the journal.
 
-use jiff::ZonedDateTime;
-use mlua::{
-    Lua, LuaString, MetaMethod, UserData, UserDataFields, UserDataMethods, Value as LuaValue, Variadic,
-};
+use mlua::{Lua, Value as LuaValue, Variadic};
 
-use super::budget::{OutsideMemory, bytes};
 use super::call_state::CallState;
 use super::error::fail;
 use super::kind::described;
-use super::moment::Moment;
+use super::last_message::LuaLastMessage;
 use super::options;
 use super::view::{STEPS_PER_KEY, View};
-use nowcast_core::notes::LARGEST_PAYLOAD;
 use nowcast_core::{Cycle, CycleOption};
 
 /// The longest name of a worker or a message type, in bytes.
 const LONGEST_NAME: usize = 200;
-
-/// The fields of a message, for errors.
-const FIELDS: &str = "time, cycle and payload";
-
-/// A message that `last` returned, as Lua holds it. Its payload ends with the call, as views do.
-pub(super) struct LuaLastMessage {
-    /// The worker and the type, for errors.
-    label: String,
-    at: ZonedDateTime,
-    cycle: Option<Cycle>,
-    /// `None` if it was too large to be noted.
-    payload: Option<View>,
-    #[expect(dead_code, reason = "it counts until the object is dropped")]
-    memory: OutsideMemory,
-}
-
-impl LuaLastMessage {
-    /// Format the message for `tostring`.
-    pub(super) fn text(&self) -> &str {
-        &self.label
-    }
-
-    fn field(&self, lua: &Lua, key: &LuaValue) -> mlua::Result<LuaValue> {
-        let key = key.as_string().map(LuaString::to_string_lossy).unwrap_or_default();
-        match (key.as_str(), &self.payload) {
-            ("time", _) => lua.create_userdata(Moment::from_zoned(&self.at)).map(LuaValue::UserData),
-            ("cycle", _) => match &self.cycle {
-                Some(cycle) => lua.create_string(cycle.as_str()).map(LuaValue::String),
-                None => Ok(LuaValue::Nil),
-            },
-            ("payload", Some(payload)) => payload.as_lua(lua),
-            ("payload", None) => Err(fail(
-                lua,
-                format!(
-                    "last: the payload of {} has more than {}, which is too large to be noted; read it from the checklist",
-                    self.label,
-                    bytes(LARGEST_PAYLOAD)
-                ),
-            )),
-            (other, _) => Err(fail(lua, format!("a message of last() has no {other:?}; it has {FIELDS}"))),
-        }
-    }
-}
-
-impl UserData for LuaLastMessage {
-    fn add_fields<F: UserDataFields<Self>>(fields: &mut F) {
-        fields.add_meta_field("__name", "LastMessage");
-    }
-
-    fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
-        methods.add_meta_method(MetaMethod::ToString, |_, message, ()| Ok(message.text().to_owned()));
-        methods.add_meta_method(MetaMethod::Index, |lua, message, key: LuaValue| message.field(lua, &key));
-        methods.add_meta_method(
-            MetaMethod::NewIndex,
-            |lua, _, (_, _): (LuaValue, LuaValue)| -> mlua::Result<()> {
-                Err(fail(lua, "a message of last() is read-only; copy what you need into a local table"))
-            },
-        );
-    }
-}
 
 /// Implement `last(worker, type[, cycle])`.
 pub(super) fn last(lua: &Lua, call: &CallState, given: &Variadic<LuaValue>) -> mlua::Result<LuaValue> {
@@ -95,10 +30,10 @@ pub(super) fn last(lua: &Lua, call: &CallState, given: &Variadic<LuaValue>) -> m
     let of_cycle = cycle.as_ref().map(|cycle| format!(" ({cycle})")).unwrap_or_default();
     let label = format!("{worker} {type}{of_cycle}");
     let Some(found) = call.last_message(&worker, &r#type, cycle.as_ref()) else {
-        call.note_last(format!("last: {label} (missing)"));
+        call.note_last(&format!("last: {label} (missing)"));
         return Ok(LuaValue::Nil);
     };
-    call.note_last(format!("last: {label}"));
+    call.note_last(&format!("last: {label}"));
     let memory = call.budget.hold(lua, size_of::<LuaLastMessage>() + label.len())?;
     let message = LuaLastMessage {
         label,

@@ -22,6 +22,7 @@ mod items;
 mod join;
 mod kind;
 mod last;
+mod last_message;
 mod launch;
 pub mod library;
 mod limits;

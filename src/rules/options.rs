@@ -126,7 +126,7 @@ pub(crate) fn since_of_text(now: &ZonedDateTime, text: &str) -> Option<Timestamp
     if let Ok(moment) = Moment::parse(text) {
         return on_time_line(&moment, Some(now)).map(|zoned| zoned.timestamp());
     }
-    // 25:00:00 is not a time of day, and nobody means a span by it.
+    // 25:00:00 is not a time of day, and hardly meant as a span.
     let span = Some(text).filter(|text| !text.contains(':')).and_then(|text| duration::parse(text).ok());
     now.timestamp().checked_sub(span.filter(|span| *span <= LONGEST_SPAN)?).ok()
 }

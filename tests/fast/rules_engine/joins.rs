@@ -381,7 +381,7 @@ fn a_join_says_where_in_the_rules_it_stands() {
         // A tail call leaves no line of its own.
         Some("next_workers.lua:5")
     );
-    assert_eq!(location("return {}, { 'a' }"), None, "a race set is no object");
+    assert_eq!(location("return {}, { 'a' }"), None, "a race set has no place");
 }
 
 #[test]
