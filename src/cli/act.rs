@@ -5,9 +5,9 @@ use std::process::ExitCode;
 use super::operate::{
     CommonOptions, FutureTime, future_time, message_number, number, require_registered, run_number,
 };
-use super::print;
+use super::{cycle_option, print};
 use nowcast_core::hold::HoldTarget;
-use nowcast_core::{Command, Number};
+use nowcast_core::{Command, Cycle, Number};
 
 /// `nowcast retry`
 #[derive(Debug, Clone, clap::Args)]
@@ -40,13 +40,21 @@ pub(super) struct KillArgs {
     #[command(flatten)]
     common: CommonOptions,
     /// Number of the run
-    #[arg(value_parser = run_number)]
-    run: Number,
+    #[arg(value_parser = run_number, required_unless_present = "cycle", conflicts_with = "cycle")]
+    run: Option<Number>,
+    /// Stop all running runs of this cycle
+    #[arg(long, value_name = "ID", value_parser = cycle_option::label)]
+    cycle: Option<Cycle>,
 }
 
 impl KillArgs {
     pub(super) fn run(&self) -> ExitCode {
-        self.common.ask(Command::Kill { run: self.run })
+        match (self.run, &self.cycle) {
+            (_, Some(cycle)) => self.common.ask(Command::KillCycle { cycle: cycle.clone() }),
+            (Some(run), None) => self.common.ask(Command::Kill { run }),
+            // clap requires one of them.
+            (None, None) => ExitCode::from(super::USAGE),
+        }
     }
 }
 
@@ -62,6 +70,9 @@ pub(super) struct HoldArgs {
     /// Pause launches on this host
     #[arg(long, group = "what")]
     host: Option<String>,
+    /// Pause launches of this cycle
+    #[arg(long, group = "what", value_name = "ID", value_parser = cycle_option::label)]
+    cycle: Option<Cycle>,
     /// Pause every launch
     #[arg(long, group = "what")]
     all: bool,
@@ -85,12 +96,13 @@ impl HoldArgs {
         if let Some(worker) = self.worker.as_ref().filter(|_| !self.unregistered) {
             require_registered(worker, &self.common.load()?, "holds it")?;
         }
-        let target = match (&self.worker, &self.host, self.all) {
+        let target = match (&self.worker, &self.host, &self.cycle, self.all) {
             (Some(worker), ..) => HoldTarget::Worker(worker.clone()),
-            (_, Some(host), _) => HoldTarget::Host(host.clone()),
-            (None, None, true) => HoldTarget::All,
-            (None, None, false) => {
-                print::complain("name the launches to hold: --worker NAME, --host NAME or --all");
+            (_, Some(host), ..) => HoldTarget::Host(host.clone()),
+            (_, _, Some(cycle), _) => HoldTarget::Cycle(cycle.clone()),
+            (None, None, None, true) => HoldTarget::All,
+            (None, None, None, false) => {
+                print::complain("name the launches to hold: --worker NAME, --host NAME, --cycle ID or --all");
                 return Err(ExitCode::from(super::USAGE));
             }
         };

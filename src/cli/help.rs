@@ -5,9 +5,10 @@ use std::fmt::Write as _;
 use clap::Command;
 
 /// Every visible command, under its heading. A test fails if one is missing.
-const GROUPS: [(&str, &[&str]); 7] = [
+const GROUPS: [(&str, &[&str]); 8] = [
     ("Start here", &["up", "status", "why", "launch", "rules check"]),
     ("Operate", &["send", "retry", "rerun", "ack", "kill", "hold", "release", "discard", "checklist"]),
+    ("Cycles", &["cycle", "backfill"]),
     ("History and output", &["runs", "messages", "tail"]),
     ("Rules", &["rules"]),
     ("Workers and their scripts", &["worker", "exec", "tell", "need", "fetch"]),

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use super::operate::{self, CommonOptions, FutureTime};
-use super::{cycles, words};
+use super::{cycle_option, words};
 use crate::config::duration;
 use nowcast_core::next_worker::LOCALHOST;
 use nowcast_core::{Command, CycleOption, LaunchOptions, NextWorker};
@@ -24,7 +24,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "TIME", value_parser = operate::future_time)]
     at: Option<FutureTime>,
     /// Cycle of the run, or none
-    #[arg(long, value_name = "ID|none", value_parser = cycles::option)]
+    #[arg(long, value_name = "ID|none", value_parser = cycle_option::option)]
     cycle: Option<CycleOption>,
     /// Allow a worker that is not in the message registry; its messages are refused
     #[arg(long)]
@@ -44,7 +44,7 @@ fn launch(args: &Args) -> Result<ExitCode, ExitCode> {
     let launch = operate::requested_launch(name, worker_args, &config, args.unregistered)?;
     let delay = args.delay.max(args.at.and_then(FutureTime::duration));
     let at = args.at.and_then(FutureTime::at);
-    let cycle = cycles::chosen(args.cycle.as_ref(), &args.common)?;
+    let cycle = cycle_option::chosen(args.cycle.as_ref(), &args.common)?;
     let options = LaunchOptions { delay, at, cycle, ..LaunchOptions::default() };
     let worker = NextWorker { host: args.host.clone(), options, ..launch };
     Ok(args.common.ask(Command::Launch { worker, rerun_of: None, origin: None }))

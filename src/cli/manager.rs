@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use super::operate::requested_launch;
-use super::{USAGE, cycles, daemon};
+use super::{USAGE, cycle_option, daemon};
 use crate::config::Config;
 use crate::manager::{Manager, ManagerError, NAME, Options};
 use nowcast_core::next_worker::name_problem;
@@ -30,7 +30,7 @@ pub(super) struct StartOptions {
     #[arg(long, value_name = "WORKER", value_parser = check_worker)]
     launch: Vec<String>,
     /// Cycle of these launches, or none
-    #[arg(long, value_name = "ID|none", value_parser = cycles::option, requires = "launch")]
+    #[arg(long, value_name = "ID|none", value_parser = cycle_option::option, requires = "launch")]
     cycle: Option<CycleOption>,
     /// Allow workers that are not in the message registry; their messages are refused
     #[arg(long, requires = "launch")]

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use jiff::Timestamp;
 
-use super::cycles;
+use super::cycle_option;
 use super::operate::{CommonOptions, count};
 use super::pages::pages;
 use super::read_only::{ViewContext, check_worker};
@@ -28,7 +28,7 @@ pub(super) struct Args {
     #[arg(long = "type", value_name = "TYPE")]
     r#type: Option<String>,
     /// List only messages of this cycle
-    #[arg(long, value_name = "ID", value_parser = cycles::label)]
+    #[arg(long, value_name = "ID", value_parser = cycle_option::label)]
     cycle: Option<Cycle>,
     /// List only messages since this time, such as 2d, 06:00 or 2026-03-14
     #[arg(long, value_name = "TIME", value_parser = times::since)]

@@ -3,12 +3,15 @@
 
 mod ack;
 mod act;
+mod backfill;
 mod bounded;
 mod broker;
 mod checklist;
 mod config;
 mod config_file;
-mod cycles;
+mod confirm;
+mod cycle;
+mod cycle_option;
 mod daemon;
 mod doctor;
 mod dry_run;
@@ -112,11 +115,15 @@ enum CliCommand {
     Send(send::Args),
     /// Decide parked messages again after fixing their rule
     Retry(act::RetryArgs),
-    /// Stop a run: send SIGTERM, then SIGKILL
+    /// Stop a run, or those of a cycle: send SIGTERM, then SIGKILL
     Kill(act::KillArgs),
     /// Acknowledge failed runs, so that they no longer degrade the system
     Ack(ack::Args),
-    /// Pause launches of a worker, on a host, or all
+    /// Cancel, resume or skip a cycle
+    Cycle(cycle::Args),
+    /// Launch a worker once for each date, each in a cycle of its own
+    Backfill(backfill::Args),
+    /// Pause launches of a worker, of a cycle, on a host, or all
     Hold(act::HoldArgs),
     /// End a hold; launch parked or pending launches, or those of a join
     Release(act::NumberArgs),
@@ -211,6 +218,8 @@ fn command(command: CliCommand) -> ExitCode {
         CliCommand::Retry(args) => args.run(),
         CliCommand::Kill(args) => args.run(),
         CliCommand::Ack(args) => ack::run(&args),
+        CliCommand::Cycle(args) => cycle::run(&args),
+        CliCommand::Backfill(args) => backfill::run(&args),
         CliCommand::Hold(args) => args.run(),
         CliCommand::Release(args) => args.release(),
         CliCommand::Discard(args) => args.discard(),

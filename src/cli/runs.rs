@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use jiff::Timestamp;
 
-use super::cycles;
+use super::cycle_option;
 use super::operate::{CommonOptions, count};
 use super::pages::pages;
 use super::read_only::check_worker;
@@ -24,7 +24,7 @@ pub(super) struct Args {
     #[arg(long)]
     worker: Option<String>,
     /// List only runs of this cycle
-    #[arg(long, value_name = "ID", value_parser = cycles::label)]
+    #[arg(long, value_name = "ID", value_parser = cycle_option::label)]
     cycle: Option<Cycle>,
     /// List only runs that have not ended
     #[arg(long, conflicts_with = "failed")]

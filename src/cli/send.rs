@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use super::operate::{CommonOptions, user};
 use super::print;
-use super::{cycles, dry_run};
+use super::{cycle_option, dry_run};
 use nowcast_core::{Command, CycleOption};
 
 #[derive(Debug, Clone, clap::Args)]
@@ -13,7 +13,7 @@ pub(super) struct Args {
     #[command(flatten)]
     common: CommonOptions,
     /// Cycle of the message, or none: it reports for a run of that cycle only
-    #[arg(long, value_name = "ID|none", value_parser = cycles::option)]
+    #[arg(long, value_name = "ID|none", value_parser = cycle_option::option)]
     cycle: Option<CycleOption>,
     /// Only show the decision of the manager; send nothing
     #[arg(long)]
@@ -33,7 +33,7 @@ pub(super) fn run(args: &Args) -> ExitCode {
         print::complain(&format!("the payload is not valid YAML: {error}"));
         return ExitCode::from(super::USAGE);
     }
-    let cycle = match cycles::chosen(args.cycle.as_ref(), &args.common) {
+    let cycle = match cycle_option::chosen(args.cycle.as_ref(), &args.common) {
         Ok(cycle) => cycle,
         Err(status) => return status,
     };

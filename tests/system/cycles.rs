@@ -154,3 +154,128 @@ fn messages_of_plain_workers_get_the_cycles_of_their_runs_in_any_order() {
     fs::write(system.path("go-2026-03-14"), "").expect("written");
     system.wait_for_log("manager", "plain of a: 2026-03-14");
 }
+
+/// `slow` runs until its file is there; `dated` writes its cycle and arguments.
+const TWO_WORKERS: &str = "workers:
+  slow: {exec: [sh, -c, 'until [ -e go ]; do sleep 0.05; done']}
+  dated: {exec: [sh, -c, 'echo \"$NOWCAST_CYCLE $*\" >> shown', dated]}
+";
+
+fn two_workers() -> Builder {
+    system()
+        .worker("slow: {success: it is done, failure: it is not, crash: it crashed}")
+        .worker("dated: {success: it is done, failure: it is not, crash: it crashed}")
+        .section(TWO_WORKERS)
+        .rules(
+            "function after_slow(msg) return { worker('dated', 'after-slow') } end
+             function after_dated(msg) log.info('dated of ' .. tostring(msg.cycle)) return {} end",
+        )
+}
+
+fn refusal(system: &System, command: &[&str], status: i32, reason: &str) {
+    let (found, text) = system.operation(command);
+    assert_eq!(found, Some(status), "{command:?}: {text}");
+    assert!(text.contains(reason), "{command:?}: {text}");
+}
+
+#[test]
+fn a_cancelled_cycle_is_stopped_and_parks_what_its_messages_launch_until_it_is_resumed() {
+    let system = two_workers().start();
+    system.operate(&["launch", "--cycle", "a", "slow", "1"]);
+    system.operate(&["launch", "--cycle", "a", "slow", "2"]);
+    system.operate(&["launch", "--cycle", "b", "slow"]);
+    system.operate(&["hold", "--cycle", "a", "--until", "3h", "--reason", "the disk is full"]);
+    system.operate(&["launch", "--cycle", "a", "dated", "held"]);
+    system.operate(&["launch", "--cycle", "b", "dated", "free"]);
+    assert_eq!(shown(&system, 1), ["b free"]);
+    let status = system.operation(&["status"]).1;
+    assert!(status.contains("cycle a") && status.contains("the disk is full"), "{status}");
+    let answer = system.operate(&["kill", "--cycle", "b"]);
+    assert!(answer.starts_with("cycle b: 1 run is stopping: #"), "{answer}");
+    // Its crash is decided as always: cycle b goes on.
+    assert_eq!(shown(&system, 2)[1], "b after-slow");
+    let answer = system.operate(&["cycle", "cancel", "a", "--reason", "the input is wrong"]);
+    let cancelled =
+        "cycle a is cancelled: 2 runs are stopping, 1 pending launch is discarded and 0 joins are discarded";
+    assert!(answer.starts_with(cancelled), "{answer}");
+    system.wait_for("both launches to be parked", || {
+        let status = system.operation(&["status"]).1;
+        (status.matches("LAUNCHES").count() == 2).then_some(())
+    });
+    refusal(&system, &["launch", "--cycle", "a", "dated"], 1, "nowcast cycle resume a");
+    refusal(&system, &["cycle", "cancel", "a"], 1, "cycle a is cancelled already");
+    refusal(&system, &["cycle", "skip", "a"], 1, "cycle a is cancelled already");
+    let holds = system.operation(&["status", "--json"]).1;
+    let holds: serde_json::Value = serde_json::from_str(&holds).expect("JSON");
+    system.operate(&["release", &holds["holds"][0]["number"].to_string()]);
+    let answer: serde_json::Value =
+        serde_json::from_str(&system.operate(&["cycle", "resume", "a", "--json"])).expect("JSON");
+    assert_eq!(answer["numbers"].as_array().map(Vec::len), Some(2), "{answer}");
+    assert_eq!(shown(&system, 4)[2..], ["a after-slow", "a after-slow"]);
+    refusal(&system, &["cycle", "resume", "a"], 1, "cycle a is neither cancelled nor skipped");
+    system.operate(&["cycle", "skip", "b", "--reason", "it is too late"]);
+    refusal(&system, &["cycle", "skip", "b"], 1, "cycle b is skipped already");
+    refusal(&system, &["cycle", "cancel", "c"], 1, "there is no cycle c");
+    refusal(&system, &["kill", "--cycle", "c"], 1, "no run of cycle c is running");
+}
+
+#[test]
+fn a_backfill_launches_once_for_each_date() {
+    let system = two_workers().start();
+    let backfill = |options: &[&'static str]| {
+        let begin = ["backfill", "dated", "--from", "2026-01-30"];
+        [&begin[..], options, &["--", "--day={date}", "{cycle}"]].concat()
+    };
+    let planned: serde_json::Value = serde_json::from_str(&system.operate(&backfill(&[
+        "--to",
+        "2026-02-01",
+        "--cycle",
+        "hindcast-%j",
+        "--dry-run",
+        "--json",
+    ])))
+    .expect("JSON");
+    let planned: Vec<_> = planned.as_array().expect("a list").iter().map(|launch| &launch["cycle"]).collect();
+    assert_eq!(planned, ["hindcast-030", "hindcast-031", "hindcast-032"]);
+    refusal(&system, &backfill(&["--to", "2026-02-01"]), 2, "add --yes");
+    refusal(&system, &backfill(&["--to", "2026-01-29", "--yes"]), 2, "is later than --to");
+    refusal(&system, &backfill(&["--to", "2029-01-01", "--yes"]), 2, "more than 1000 dates");
+    let same = "2026-01-30 and 2026-01-31 have the same cycle 2026-01";
+    refusal(&system, &backfill(&["--to", "2026-01-31", "--cycle", "%Y-%m", "--yes"]), 2, same);
+    refusal(&system, &backfill(&["--to", "2026-01-31", "--cycle", "%Y/%d", "--yes"]), 2, "invalid cycle");
+    refusal(
+        &system,
+        &["backfill", "datd", "--from", "2026-01-01", "--to", "2026-01-01", "--yes"],
+        1,
+        "dated",
+    );
+    assert_eq!(system.operate(&["runs", "--worker", "dated"]), "no matching runs\n");
+    let answer = system.operate(&backfill(&["--to", "2026-02-01", "--yes"]));
+    assert!(answer.starts_with("3 cycles begin: 2026-01-30 … 2026-02-01"), "{answer}");
+    let mut lines = shown(&system, 3);
+    lines.sort();
+    assert_eq!(
+        lines,
+        [
+            "2026-01-30 --day=2026-01-30 2026-01-30",
+            "2026-01-31 --day=2026-01-31 2026-01-31",
+            "2026-02-01 --day=2026-02-01 2026-02-01"
+        ]
+    );
+    let exists =
+        "these cycles exist already: 2026-01-30, 2026-01-31, 2026-02-01; --again launches in them, too";
+    refusal(&system, &backfill(&["--to", "2026-02-01", "--yes"]), 1, exists);
+    system.operate(&backfill(&["--to", "2026-01-30", "--yes", "--again"]));
+    assert_eq!(shown(&system, 4)[3], "2026-01-30 --day=2026-01-30 2026-01-30");
+}
+
+#[test]
+fn a_backfill_has_the_labels_of_the_schedule() {
+    let schedule = "scheduled workers:
+  - dated: {every: day, at: '18:00', cycle: '%Y-%m-%dT%H', shift: 1d}
+";
+    let system = two_workers().section(schedule).start();
+    let dates = ["backfill", "dated", "--from", "2026-01-30", "--to", "2026-01-31"];
+    let planned = system.operate(&[&dates[..], &["--dry-run"]].concat());
+    assert!(planned.contains("2026-01-31T18  2026-01-30") && planned.contains("2026-02-01T18"), "{planned}");
+}

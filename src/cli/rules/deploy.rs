@@ -1,7 +1,6 @@
 //! `nowcast rules deploy`: puts edited rules in force after all checks, or restores the previous rules. It never
 //! changes a file before the checks have passed, unless `--force` is given.
 
-use std::io::{self, BufRead, IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -11,7 +10,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::super::operate::CommonOptions;
-use super::super::{print, times};
+use super::super::{confirm, print, times};
 use super::replay;
 use crate::config::Config;
 use crate::rules::RuleSet;
@@ -121,7 +120,7 @@ fn deploy(args: &Args, config: &Config, report: &mut DeployReport) -> anyhow::Re
     if args.common.json && !args.yes {
         anyhow::bail!("nothing was changed: with --json, add --yes to deploy without a question");
     }
-    if !args.yes && !is_confirmed()? {
+    if !args.yes && !confirm::ask("Put these rules in force?", false)? {
         "nothing was changed".clone_into(&mut report.outcome);
         return Ok(false);
     }
@@ -170,18 +169,6 @@ fn put_in_force(
             Ok(false)
         }
     }
-}
-
-/// Ask at the terminal.
-fn is_confirmed() -> anyhow::Result<bool> {
-    if !io::stdin().is_terminal() {
-        anyhow::bail!("nothing was changed: there is no terminal for the question; add --yes");
-    }
-    eprint!("Put these rules in force? [y/N] ");
-    io::stderr().flush()?;
-    let mut answer = String::new();
-    io::stdin().lock().read_line(&mut answer)?;
-    Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
 }
 
 fn indented(text: &str) -> String {

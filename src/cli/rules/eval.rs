@@ -7,7 +7,7 @@ use anyhow::Context;
 use jiff::ZonedDateTime;
 
 use super::RulesOptions;
-use crate::cli::{USAGE, cycles, print};
+use crate::cli::{USAGE, cycle_option, print};
 use crate::rules::Engine;
 use crate::trial::eval::{self, Case, CaseAnswer, CaseMessage, Defaults};
 use crate::trial::json::JsonValue;
@@ -39,7 +39,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "YAML", requires = "worker")]
     payload: Option<String>,
     /// Cycle of the message
-    #[arg(long, value_name = "ID", requires = "worker", value_parser = cycles::label)]
+    #[arg(long, value_name = "ID", requires = "worker", value_parser = cycle_option::label)]
     cycle: Option<Cycle>,
     /// Checklist as YAML, or @FILE [default: the current checklist]
     #[arg(long, value_name = "YAML")]
