@@ -13,9 +13,15 @@ use std::time::{Duration, Instant};
 use jiff::ZonedDateTime;
 use nowcast::{config, rules};
 use nowcast_core::checklist::Checklist;
+use nowcast_core::cycles::NoteScope;
+use nowcast_core::join_identity::IdentifiedJoin;
 use nowcast_core::message::Message;
+use nowcast_core::notes::Note;
 use nowcast_core::run::Stage;
-use nowcast_core::{Change, Ending, Event, Request, RequestId, Run, State, TimePoint, decide};
+use nowcast_core::{
+    Change, Cycle, Ending, Event, Join, NextWorker, Number, Request, RequestId, Requirement, Run, State,
+    TimePoint, decide,
+};
 use pyyaml::{Map, Value};
 use support::system::{System, system};
 
@@ -26,6 +32,9 @@ fn main() {
     }
     for entries in [20, 100_000] {
         decide_and_rules(entries);
+    }
+    for cycles in [1, 1_000] {
+        decide_in_a_cycle(cycles);
     }
     daemons();
     broker_alone();
@@ -74,6 +83,97 @@ fn decide_and_rules(entries: i64) {
     }
     let each = start.elapsed() / u32::try_from(count).unwrap_or(u32::MAX);
     println!("decide and rules, checklist of {entries} entries: {each:?} a message");
+}
+
+/// One message of a cycle, in a system with so many open cycles: each has a run, a join by cycle, and the messages of a day.
+fn decide_in_a_cycle(cycles: u64) {
+    let system = system().rules("function after_sleep() return {} end").prepare();
+    let (config, _) = config::load(&system.config()).expect("a good configuration");
+    let file = rules::locate(&system.config(), "next_workers").expect("the rules are there");
+    let engine =
+        rules::Engine::load(&file, "next_workers", &rules::EngineOptions::default()).expect("good rules");
+    let mut state = State::new(Arc::new(config.policy()), Checklist::default());
+    (1..=cycles).for_each(|number| open_cycle(&mut state, number));
+    let body = b"cycle: cycle-1\npayload: {sleep time: 5}\nsource: sleep\ntype: success\n";
+    let now = ZonedDateTime::now().into();
+    let count = 20_000;
+    let mut rounds: Vec<Duration> = (0..5)
+        .map(|_| {
+            let start = Instant::now();
+            for number in 0..count {
+                let message = Message::decode(body);
+                let (id, body) = (RequestId(number), body.to_vec());
+                let request = Event::Request(Request { id, ticket: None, body, message });
+                assert!(decide(&mut state, request, &engine, &now).len() > 3);
+            }
+            start.elapsed() / u32::try_from(count).unwrap_or(u32::MAX)
+        })
+        .collect();
+    rounds.sort_unstable();
+    println!(
+        "decide and rules, {cycles} open cycles: {:?} a message (best of 5: {:?})",
+        rounds[2], rounds[0]
+    );
+}
+
+fn open_cycle(state: &mut State, number: u64) {
+    let cycle = Cycle::parse(&format!("cycle-{number}")).expect("a label");
+    let at = TimePoint::by_wall_clock(jiff::Timestamp::UNIX_EPOCH);
+    let first = number * 1_000;
+    let mut changes = vec![Change::CycleSeen { cycle: cycle.clone(), number: Number(first), at }];
+    changes.extend((1..=130).map(|message| {
+        Change::Noted(Note {
+            message: Number(first + message),
+            worker: format!("worker_{}", message % 40),
+            r#type: "success".to_owned(),
+            at: at.wall,
+            run: None,
+            origin: None,
+            cycle: Some(cycle.clone()),
+        })
+    }));
+    let wait_for = ["awaken", "rotate_logs"].map(|worker| Requirement {
+        worker: worker.to_owned(),
+        r#type: None,
+        count: 1,
+        cycle: None,
+    });
+    let identity = IdentifiedJoin {
+        scope: NoteScope::Cycle(cycle.clone()),
+        wait_for: wait_for.to_vec(),
+        location: None,
+        end: None,
+        conflict: None,
+    };
+    changes.push(Change::Join(Join {
+        id: Number(first + 200),
+        name: "tracks".to_owned(),
+        requires: wait_for.to_vec(),
+        pending: Vec::new(),
+        launch: Vec::new(),
+        opened_by: Number(first),
+        cycle: Some(cycle.clone()),
+        received: Vec::new(),
+        deadline: None,
+        timeout: None,
+        identity: Some(Box::new(identity)),
+    }));
+    changes.push(Change::Run(Box::new(Run {
+        id: Number(first + 300),
+        worker: NextWorker::new("awaken", Vec::new()),
+        cycle: Some(cycle),
+        cause: Number(first),
+        join: None,
+        origin: None,
+        attempt: 1,
+        retry_of: None,
+        stage: Stage::Launched { at, folder: String::new() },
+        report: None,
+        sent: Vec::new(),
+        stop_requested: None,
+    })));
+    changes.iter().for_each(|change| state.apply(change, &Value::Null));
+    state.last_number = first + 999;
 }
 
 /// A run that is over and of which nothing is to come.
