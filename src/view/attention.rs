@@ -21,6 +21,9 @@ const SOON_OVERDUE: SignedDuration = SignedDuration::from_mins(15);
 /// The time after which a join is stuck if no worker that it requires is pending or running.
 const STUCK_AFTER: SignedDuration = SignedDuration::from_hours(1);
 
+/// How long a conflict about a join that has ended is shown.
+const CONFLICT_SHOWN: SignedDuration = SignedDuration::from_hours(24);
+
 /// An item that needs an operator. Its keys are those of the JSON.
 #[derive(Debug, Clone, Serialize)]
 pub struct Attention {
@@ -65,6 +68,8 @@ pub enum AttentionKind {
     Message,
     /// Parked launches: their join was overdue or opened again.
     Launches,
+    /// Rules requested a join by cycle or since a moment in different ways.
+    Conflict,
     /// Contact with the host of a run is lost.
     Contact,
     /// An expected message has not arrived in time.
@@ -83,6 +88,7 @@ impl AttentionKind {
             AttentionKind::Failed => "FAILED",
             AttentionKind::Message => "MESSAGE",
             AttentionKind::Launches => "LAUNCHES",
+            AttentionKind::Conflict => "CONFLICT",
             AttentionKind::Contact => "CONTACT",
             AttentionKind::Late => "LATE",
             AttentionKind::Join => "JOIN",
@@ -167,6 +173,7 @@ fn of_daemon(daemon: &DaemonView, config: &Config, has_journal: bool) -> Option<
 pub(super) fn of_journal(context: &ViewContext, open: &OpenItems) -> Result<Vec<Attention>, JournalError> {
     let mut items: Vec<Attention> = of_rules(open).into_iter().collect();
     items.extend(open.parked.iter().map(of_parked));
+    items.extend(open.joins.iter().chain(&open.ended_joins).filter_map(|join| of_conflict(join, context)));
     items.extend(of_contact(context, open));
     items.extend(of_late(context, open));
     for join in &open.joins {
@@ -264,14 +271,39 @@ fn of_late(context: &ViewContext, open: &OpenItems) -> Vec<Attention> {
     open.expected.iter().filter(is_expected).filter_map(item).collect()
 }
 
+/// Return an item for a join that rules requested in different ways, while it is open or that was not long ago.
+fn of_conflict(join: &Join, context: &ViewContext) -> Option<Attention> {
+    let identity = join.identity.as_ref()?;
+    let conflict = identity.conflict.as_ref()?;
+    let is_recent = context.now.timestamp().duration_since(conflict.at) < CONFLICT_SHOWN;
+    if identity.end.is_some() && !is_recent {
+        return None;
+    }
+    let place = |location: &Option<String>| location.clone().unwrap_or_else(|| "a rule".to_owned());
+    let reason = format!(
+        "{} made it, {} asks for something else; the first one stays",
+        place(&identity.location),
+        place(&conflict.location)
+    );
+    Some(Attention {
+        since: Some(conflict.at),
+        hints: vec![Hint::new(format!("nowcast why {}", join.id.0))],
+        ..Attention::new(AttentionKind::Conflict, join.name.clone(), reason).numbered(join.id.0)
+    })
+}
+
 /// Return an item for a join that is soon overdue, or stuck: no worker that it requires is pending or running.
 fn of_join(join: &Join, context: &ViewContext, open: &OpenItems) -> Result<Option<Attention>, JournalError> {
     let now = context.present;
     let opened = context.history.event(join.opened_by)?;
     let is_soon = join.deadline.is_some_and(|deadline| deadline.since(now.steady) <= SOON_OVERDUE);
     let is_open = |worker: &str| open.runs.iter().any(|run| run.worker.name() == worker);
+    // In a cycle that goes on, a run that is not launched yet may send what is missing.
+    let goes_on =
+        join.identity.is_some() && open.runs.iter().any(|run| run.cycle.is_some() && run.cycle == join.cycle);
     let opened_steady = opened.as_ref().map(|event| context.history.steady(event)).transpose()?;
     let is_stuck = opened_steady.is_none_or(|opened| now.steady.since(opened) >= STUCK_AFTER)
+        && !goes_on
         && !join.requires.iter().any(|wanted| is_open(&wanted.worker));
     let item = Attention {
         since: opened.map(|event| event.at.timestamp()),

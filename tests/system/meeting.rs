@@ -111,8 +111,11 @@ end
         "CRITICAL [manager] join tracks of cycle 2026-03-14 is requested differently: next_workers.lua:",
     );
     system.wait_for_log("manager", " made it, next_workers.lua:");
+    let status = system.operation(&["status"]).1;
+    assert!(status.contains("CONFLICT") && status.contains("the first one stays"), "{status}");
     send(&system, "satellite", "2026-03-14");
     system.wait_for_log("manager", "tracks: success of 2026-03-14");
+    assert!(system.operation(&["status"]).1.contains("CONFLICT"), "it is shown for a day");
 }
 
 /// What a worker of NEMO_Nowcast sends: no run, and no cycle.

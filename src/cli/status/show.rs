@@ -117,7 +117,9 @@ impl StatusPage<'_> {
             AttentionKind::Daemon | AttentionKind::Journal | AttentionKind::Rules | AttentionKind::Failed => {
                 ("✖", Tone::Bad)
             }
-            AttentionKind::Message | AttentionKind::Launches => ("⚑", Tone::Warning),
+            AttentionKind::Message | AttentionKind::Launches | AttentionKind::Conflict => {
+                ("⚑", Tone::Warning)
+            }
             AttentionKind::Contact => ("⌁", Tone::Warning),
             AttentionKind::Late => ("⏰", Tone::Bad),
             AttentionKind::Join => ("⋈", Tone::Waiting),
