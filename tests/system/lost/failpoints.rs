@@ -24,6 +24,18 @@ function after_awaken()
 end
 ";
 
+/// The same with joins by cycle: one counts a message that came before it, and is complete at once.
+const RULES_BY_CYCLE: &str = "
+local function tick(name) return NextWorker('tick', { name, '--debug' }) end
+function after_tick() return {} end
+function after_sleep() return {} end
+function after_awaken(msg)
+  assert(last('sleep', 'success', msg.cycle))
+  return { tick('one'), tick('two') },
+    Join{ name = 'meet', cycle = msg.cycle, wait_for = { 'sleep', 'awaken' }, launch = { tick('three'), tick('four') } }
+end
+";
+
 /// Each run writes down its name and the checklist as it finds it.
 const TICK: &str = "workers: {tick: {command: [sh, -c, 'grep -q \"day: 12\" checklist.yaml && echo \"$1\" >> ticks', tick]}}";
 
@@ -46,13 +58,15 @@ fn ticks(system: &System) -> Vec<String> {
 }
 
 /// Sends one message to managers that die at failpoints, and to one that does not.
-fn dies_at(point: &str, failpoints: &[&str]) {
-    let mut system = with_ticks(system()).rules(RULES).start();
-    assert_eq!(system.send("sleep", "success", "null"), "ack");
+fn dies_at(rules: &str, point: &str, failpoints: &[&str]) {
+    let mut system = with_ticks(system()).rules(rules).start();
+    let worker = system.connect();
+    worker.send("{source: sleep, type: success, payload: null, cycle: today}", 0).expect("sent");
+    assert_eq!(system.receive(&worker).r#type, "ack");
     system.signal("manager", rustix::process::Signal::TERM);
     system.wait_for_end("manager");
     let worker = system.connect();
-    worker.send("{source: awaken, type: success, payload: {day: 12}}", 0).expect("sent");
+    worker.send("{source: awaken, type: success, payload: {day: 12}, cycle: today}", 0).expect("sent");
     for failpoint in failpoints {
         start_failing_manager(&mut system, failpoint);
         let status = system.wait_for_end("manager");
@@ -90,8 +104,10 @@ fn dies_at(point: &str, failpoints: &[&str]) {
 
 #[test]
 fn a_manager_that_dies_between_any_two_steps_loses_and_doubles_nothing() {
-    for point in MANAGER {
-        dies_at(point, &[&format!("{point}=return")]);
+    for rules in [RULES, RULES_BY_CYCLE] {
+        for point in MANAGER {
+            dies_at(rules, point, &[&format!("{point}=return")]);
+        }
     }
 }
 
@@ -142,7 +158,7 @@ fn a_manager_that_dies_during_a_migration_leaves_a_whole_journal() {
 #[test]
 fn one_that_dies_there_the_second_time_does_neither() {
     for point in ["manager: decided", "manager: kept", "manager: launching", "manager: launched"] {
-        dies_at(point, &[&format!("{point}=1*off->return")]);
+        dies_at(RULES, point, &[&format!("{point}=1*off->return")]);
     }
 }
 
@@ -178,6 +194,7 @@ fn a_run_is_ended_whose_manager_dies_between_the_order_and_the_signal() {
 #[test]
 fn managers_that_die_while_they_take_up_what_another_left_do_neither() {
     dies_at(
+        RULES,
         "taking up",
         &[
             "manager: checklist written=return",
@@ -185,7 +202,7 @@ fn managers_that_die_while_they_take_up_what_another_left_do_neither() {
             "manager: runner started=1*off->return",
         ],
     );
-    dies_at("writing the file", &["manager: kept=return", "manager: checklist file new=return"]);
+    dies_at(RULES, "writing the file", &["manager: kept=return", "manager: checklist file new=return"]);
 }
 
 #[test]
