@@ -83,7 +83,9 @@ impl Decision<'_> {
                         join.received.contains(&number)
                     }
                 };
-                self.state.joins.open().filter(may_concern).cloned().collect()
+                // Identified joins count the message's note.
+                let joins = self.state.joins.open().filter(|join| join.identity.is_none());
+                joins.filter(may_concern).cloned().collect()
             }
         };
         for mut join in joins {

@@ -299,3 +299,13 @@ fn a_message_examines_only_the_joins_of_its_cycle() {
     assert_eq!(changed.count(), 2, "the end of one join");
     assert_eq!(manager.state.joins.open().count(), 49);
 }
+
+#[test]
+fn a_message_that_is_decided_again_counts_only_in_its_own_cycle() {
+    let mut manager = story(|_, _| Err(failed()));
+    manager.hears("ssh", "success", "null");
+    manager.rules(|_, _| Ok(returned(tracks(NoteScope::Cycle(cycle("today")), &["ssh: success"]))));
+    let (_, heard) = manager.asks(Command::Retry { message: None, historical_checklist: false });
+    assert_eq!(heard.launched, Vec::<String>::new(), "its message is of no cycle");
+    assert_eq!(known(&manager, "today").expect("open").requirements(), "ssh (success)");
+}

@@ -10,8 +10,8 @@ use nowcast_core::run::Stage;
 use nowcast_core::{Cycle, NextWorker, Number, Steady};
 use pyyaml::Value;
 
-use crate::model::plan::{Launch, TYPES, WORKERS};
-use crate::model::reference::{Expected, Outcome};
+use crate::model::plan::{TYPES, WORKERS};
+use crate::model::reference::{Expected, Outcome, Wish};
 use crate::model::translate::{cycle, moment, next_worker, wanted};
 use crate::model::world::{Effects, World};
 
@@ -130,8 +130,9 @@ impl World {
             launches.iter().map(|launch| (launch.worker.clone(), launch.cycle.clone())).collect::<Vec<_>>()
         };
         for (at, (number, model)) in self.joins.iter().zip(&self.model.joins).enumerate() {
-            let with_cycle = |(launch, after): &(Launch, usize)| {
-                let said = launch.cycle.or_else(|| self.model.cycle_of_message(*after));
+            let with_cycle = |Wish { launch, after, join_cycle }: &Wish| {
+                let inherited = || join_cycle.or_else(|| self.model.cycle_of_message(*after));
+                let said = launch.cycle.or_else(inherited);
                 (next_worker(launch), said.map(cycle))
             };
             let expected: Vec<(NextWorker, Option<Cycle>)> =
@@ -155,7 +156,9 @@ impl World {
     fn nothing_is_lost(&self) {
         let tried_again = |record: &&(Number, MessageRecord)| matches!(record.1.outcome, Real::Retried(_));
         let retried = self.messages.iter().filter(tried_again).count();
-        let wanted = *self.rules.wanted.borrow() + self.commanded + retried;
+        let by_cycle = self.model.joins.iter().filter(|join| join.asked.of_cycle.is_some());
+        let of_joins: usize = by_cycle.map(|join| join.asked.launch.len()).sum();
+        let wanted = *self.rules.wanted.borrow() + of_joins + self.commanded + retried;
         let waiting =
             self.state.runs.values().filter(|run| matches!(run.stage, Stage::Pending { .. })).count();
         let in_joins: usize = self.state.joins.open().map(|join| join.launches().len()).sum();

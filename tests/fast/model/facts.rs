@@ -21,6 +21,8 @@ pub struct Run {
     pub at: Option<i64>,
     /// The message whose rule returned it.
     pub after: Option<usize>,
+    /// The cycle of the join by cycle whose own launch it is.
+    pub join_cycle: Option<usize>,
     pub attempt: u32,
     pub retry_of: Option<usize>,
     pub launched: Option<When>,
@@ -57,6 +59,8 @@ pub struct Message {
     /// The cycle that its sender names.
     pub named: Option<usize>,
     pub outcome: Outcome,
+    /// The first run of its run's chain; `None` without a run.
+    pub chain: Option<usize>,
     /// The message of which this is a retry.
     pub retries: Option<usize>,
 }
@@ -73,13 +77,23 @@ pub enum Outcome {
     Undecided,
 }
 
+/// A launch that is wanted.
+#[derive(Debug, Clone)]
+pub struct Wish {
+    pub launch: Launch,
+    /// The message whose rule returned it.
+    pub after: usize,
+    /// The cycle of the join by cycle whose own launch it is.
+    pub join_cycle: Option<usize>,
+}
+
 #[derive(Debug, Clone)]
 pub struct OpenJoin {
     pub name: String,
     pub asked: Join,
     pub opened_by: usize,
     /// With the messages whose rules returned them.
-    pub waiting: Vec<(Launch, usize)>,
+    pub waiting: Vec<Wish>,
     pub deadline: Option<i64>,
     pub is_open: bool,
     /// Whether what waited in it is parked.
@@ -87,9 +101,13 @@ pub struct OpenJoin {
 }
 
 impl OpenJoin {
-    /// All launches with the messages whose rules returned them.
-    pub fn launches(&self) -> Vec<(Launch, usize)> {
-        let own = self.asked.launch.iter().map(|launch| (launch.clone(), self.opened_by));
+    /// All launches.
+    pub fn launches(&self) -> Vec<Wish> {
+        let own = self.asked.launch.iter().map(|launch| Wish {
+            launch: launch.clone(),
+            after: self.opened_by,
+            join_cycle: self.asked.of_cycle,
+        });
         self.waiting.iter().cloned().chain(own).collect()
     }
 }

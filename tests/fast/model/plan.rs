@@ -97,6 +97,8 @@ pub struct Join {
     pub wait_for: Vec<Wanted>,
     pub launch: Vec<Launch>,
     pub timeout: Option<i64>,
+    /// The cycle by which it is identified; `None` if it counts from its opening on.
+    pub of_cycle: Option<usize>,
 }
 
 /// What a worker's rule answers.
@@ -234,8 +236,15 @@ fn join() -> impl Strategy<Value = Join> {
         vec((0..4_usize, option::weighted(0.3, 0..4_usize), 1..3_u32), 0..4),
         vec(launch(), 0..2),
         option::weighted(0.3, 0..10_i64),
+        option::weighted(0.4, cycle()),
     )
-        .prop_map(|(name, wait_for, launch, timeout)| Join { name, wait_for, launch, timeout })
+        .prop_map(|(name, wait_for, launch, timeout, of_cycle)| Join {
+            name,
+            wait_for,
+            launch,
+            timeout,
+            of_cycle,
+        })
 }
 
 fn rule() -> impl Strategy<Value = Rule> {

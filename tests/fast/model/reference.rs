@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-pub use crate::model::facts::{Done, Expected, Hold, Message, OpenJoin, Outcome, Run, When};
+pub use crate::model::facts::{Done, Expected, Hold, Message, OpenJoin, Outcome, Run, When, Wish};
 use crate::model::plan::{CONFIGS, Held, Join, Launch, Rule, SaidCycle, TYPES, Wanted};
 
 /// Seconds after which a silent end is a crash.
@@ -71,9 +71,10 @@ impl Model {
         run
     }
 
-    pub fn want_all(&mut self, launches: Vec<(Launch, usize)>) {
-        for (launch, after) in launches {
-            self.want(launch, Some(after));
+    pub fn want_all(&mut self, launches: Vec<Wish>) {
+        for Wish { launch, after, join_cycle } in launches {
+            let run = self.want(launch, Some(after));
+            self.runs[run].join_cycle = join_cycle;
         }
     }
 
@@ -126,6 +127,7 @@ impl Model {
             due,
             at,
             after: None,
+            join_cycle: None,
             attempt,
             retry_of,
             launched: None,
@@ -219,7 +221,17 @@ impl Model {
         (run, named): (Option<usize>, Option<usize>),
         outcome: Outcome,
     ) {
-        self.messages.push(Message { worker, r#type, at: self.now, run, named, outcome, retries: None });
+        let chain = run.map(|run| self.chain_of(run));
+        self.messages.push(Message {
+            worker,
+            r#type,
+            at: self.now,
+            run,
+            named,
+            outcome,
+            chain,
+            retries: None,
+        });
     }
 
     pub fn retry(&mut self, message: usize) {
@@ -249,19 +261,25 @@ impl Model {
             Rule::Fails => (Outcome::Failed, Vec::new(), None),
             Rule::Answers(launches, join) => (Outcome::Ruled, launches, join),
         };
-        self.messages.push(Message { worker, r#type, at: self.now, run, named, outcome, retries });
-        let returned = |launches: Vec<Launch>| launches.into_iter().map(|launch| (launch, number)).collect();
-        let launches: Vec<(Launch, usize)> = returned(launches);
-        let mut released = Vec::new();
+        let chain = run.map(|run| self.chain_of(run));
+        let message = Message { worker, r#type, at: self.now, run, named, outcome, chain, retries };
+        self.messages.push(message);
+        let returned = |launches: Vec<Launch>| -> Vec<Wish> {
+            launches.into_iter().map(|launch| Wish { launch, after: number, join_cycle: None }).collect()
+        };
+        let launches = returned(launches);
+        let (mut released, mut of_cycles) = (Vec::new(), Vec::new());
         if let Some(asked) = join {
-            if asked.wait_for.is_empty() {
-                released.extend::<Vec<_>>(returned(asked.launch));
+            if asked.of_cycle.is_some() {
+                of_cycles = self.ask_for(number, worker, asked);
+            } else if asked.wait_for.is_empty() {
+                released.extend(returned(asked.launch));
             } else {
                 self.open(number, worker, asked);
             }
         }
         let counts: Vec<usize> = (0..self.joins.len())
-            .filter(|join| self.joins[*join].is_open)
+            .filter(|join| self.joins[*join].is_open && self.joins[*join].asked.of_cycle.is_none())
             .filter(|join| match retries.filter(|_| self.joins[*join].opened_by != number) {
                 Some(first) => self.has_counted(*join, self.reached_first(first).unwrap_or(number)),
                 None => self.has_counted(*join, number),
@@ -272,22 +290,54 @@ impl Model {
             None => self.want_all(launches),
         }
         for join in 0..self.joins.len() {
-            if self.joins[join].is_open && self.remaining(join).is_empty() {
+            let is_classic = self.joins[join].asked.of_cycle.is_none();
+            if is_classic && self.joins[join].is_open && self.remaining(join).is_empty() {
                 self.joins[join].is_open = false;
                 released.extend(self.joins[join].launches());
             }
         }
         self.want_all(released);
+        self.want_all(of_cycles);
+        let complete = self.complete_by_cycle();
+        self.want_all(complete);
+    }
+
+    /// A rule asks for a join by cycle: if it is known, nothing changes. Answers what it launches at once.
+    fn ask_for(&mut self, message: usize, worker: usize, asked: Join) -> Vec<Wish> {
+        let name = name_of(&asked, worker);
+        let is_it = |join: &OpenJoin| join.name == name && join.asked.of_cycle == asked.of_cycle;
+        if self.joins.iter().any(is_it) {
+            return Vec::new();
+        }
+        self.add_join(name, asked, message);
+        self.complete_by_cycle()
+    }
+
+    /// Closes the joins by cycle that are complete, and answers what they launch.
+    fn complete_by_cycle(&mut self) -> Vec<Wish> {
+        let mut released = Vec::new();
+        for join in 0..self.joins.len() {
+            let is_by_cycle = self.joins[join].asked.of_cycle.is_some();
+            if is_by_cycle && self.joins[join].is_open && self.remaining(join).is_empty() {
+                self.joins[join].is_open = false;
+                released.extend(self.joins[join].launches());
+            }
+        }
+        released
     }
 
     fn open(&mut self, message: usize, worker: usize, asked: Join) {
-        let name =
-            asked.name.map_or(crate::model::plan::WORKERS[worker].to_owned(), |name| format!("join {name}"));
+        let name = name_of(&asked, worker);
         for join in 0..self.joins.len() {
-            if self.joins[join].is_open && self.joins[join].name == name {
+            let is_classic = self.joins[join].asked.of_cycle.is_none();
+            if is_classic && self.joins[join].is_open && self.joins[join].name == name {
                 self.close_and_park(join);
             }
         }
+        self.add_join(name, asked, message);
+    }
+
+    fn add_join(&mut self, name: String, asked: Join, message: usize) {
         let deadline = asked.timeout.map(|timeout| self.now.passed + timeout);
         self.joins.push(OpenJoin {
             name,
@@ -306,9 +356,72 @@ impl Model {
         join.is_parked = !join.launches().is_empty();
     }
 
-    /// What a join still waits for, counted again over all messages since it was opened.
+    /// What a join still waits for, counted again over all messages since it was opened, or over those of its cycle.
     pub fn remaining(&self, join: usize) -> Vec<Wanted> {
-        self.count(join).0
+        match self.joins[join].asked.of_cycle {
+            Some(cycle) => self.missing_in(cycle, &self.joins[join].asked.wait_for),
+            None => self.count(join).0,
+        }
+    }
+
+    /// What the messages of a cycle lack. A run counts once, with all attempts before it: the latest counts.
+    fn missing_in(&self, cycle: usize, wait_for: &[Wanted]) -> Vec<Wanted> {
+        let mut used: Vec<usize> = Vec::new();
+        let mut missing = Vec::new();
+        for (worker, r#type, count) in wait_for {
+            let of_worker = |message: &usize| {
+                self.messages[*message].worker == *worker && self.cycle_of_message(*message) == Some(cycle)
+            };
+            let noted: Vec<usize> = (0..self.messages.len())
+                .filter(|message| self.is_noted(*message))
+                .filter(of_worker)
+                .collect();
+            // By its run, or by itself.
+            let chain = |message: usize| self.messages[message].chain.unwrap_or(usize::MAX / 2 + message);
+            let is_latest = |message: &&usize| {
+                let same = noted.iter().filter(|other| chain(**other) == chain(**message));
+                same.map(|other| self.messages[*other].run).max() == Some(self.messages[**message].run)
+            };
+            let fits =
+                |message: &&usize| r#type.is_none_or(|wanted| self.messages[**message].r#type == wanted);
+            let mut left = *count;
+            for message in noted.iter().filter(is_latest).filter(fits) {
+                if left > 0 && !used.contains(&chain(*message)) {
+                    used.push(chain(*message));
+                    left -= 1;
+                }
+            }
+            if left > 0 {
+                missing.push((*worker, *r#type, left));
+            }
+        }
+        missing
+    }
+
+    /// Whether it was the first time that a message was for a rule.
+    fn is_noted(&self, number: usize) -> bool {
+        let reached = |number: usize| {
+            matches!(self.messages[number].outcome, Outcome::Ruled | Outcome::Failed | Outcome::Missing)
+        };
+        let first = self.messages[number].retries;
+        reached(number)
+            && first.is_none_or(|first| {
+                let before = (first..number)
+                    .filter(|other| *other == first || self.messages[*other].retries == Some(first));
+                before.into_iter().all(|other| !reached(other))
+            })
+    }
+
+    /// The first attempt of a run.
+    fn chain_of(&self, run: usize) -> usize {
+        if self.runs[run].is_closed() {
+            return run;
+        }
+        self.runs[run].retry_of.map_or(run, |before| self.first_attempt(before))
+    }
+
+    fn first_attempt(&self, run: usize) -> usize {
+        self.runs[run].retry_of.map_or(run, |before| self.first_attempt(before))
     }
 
     fn has_counted(&self, join: usize, message: usize) -> bool {
@@ -353,7 +466,7 @@ impl Model {
         let inherited = || run.after.and_then(|message| self.cycle_of_message(message));
         match run.retry_of {
             Some(before) => self.cycle_of_run(before),
-            None => run.launch.cycle.or_else(inherited),
+            None => run.launch.cycle.or_else(|| run.join_cycle.or_else(inherited)),
         }
     }
 
@@ -486,6 +599,10 @@ impl Model {
         self.runs[run].is_killed = true;
         self.done.told.push(run);
     }
+}
+
+fn name_of(asked: &Join, worker: usize) -> String {
+    asked.name.map_or(crate::model::plan::WORKERS[worker].to_owned(), |name| format!("join {name}"))
 }
 
 /// The run that a message names.

@@ -6,6 +6,7 @@ use std::sync::{Arc, LazyLock};
 
 use jiff::{SignedDuration, Timestamp};
 use nowcast::config;
+use nowcast_core::cycles::NoteScope;
 use nowcast_core::hold::HoldTarget;
 use nowcast_core::{
     Cycle, CycleOption, JoinRequest, LaunchOptions, NextWorker, Policy, Requirement, ReturnedLaunches,
@@ -84,7 +85,9 @@ impl Rules for Table {
             Rule::Fails => Err(RuleError::Failed("no".into())),
             Rule::IsMissing => Err(RuleError::NoFunction { function: "f".into(), module: "m".into() }),
             Rule::Answers(launches, join) => {
-                let own = join.as_ref().map_or(0, |join| join.launch.len());
+                // The launches of a join by cycle are wanted when it is made.
+                let opened = join.as_ref().filter(|join| join.of_cycle.is_none());
+                let own = opened.map_or(0, |join| join.launch.len());
                 *self.wanted.borrow_mut() += launches.len() + own;
                 let next_workers = launches.iter().map(next_worker).collect();
                 Ok(ReturnedLaunches { next_workers, join: join.as_ref().map(join_request) })
@@ -146,6 +149,7 @@ pub fn join_request(join: &Join) -> JoinRequest {
         wait_for: wanted(&join.wait_for),
         launch: join.launch.iter().map(next_worker).collect(),
         timeout: join.timeout.map(SignedDuration::from_secs),
+        scope: join.of_cycle.map(|place| NoteScope::Cycle(cycle(place))),
         ..JoinRequest::default()
     }
 }
