@@ -35,7 +35,7 @@ pub(super) fn functions(world: &Rc<RefCell<TestWorld>>) -> Vec<(&'static str, Sc
             let (source, r#type) =
                 (text("message: the worker", given.first())?, text("message: the type", given.get(1))?);
             let message = Message::new(source, r#type, value("message: the payload", given.get(2))?);
-            world.message(Message { cycle: cycle("message: the cycle", given.get(3))?, ..message })
+            world.message(Message { cycle: cycle("message", given.get(3))?, ..message })
         }),
         call("only_of_message", |_, given| {
             let keys = value("message", given.first())?;
