@@ -6,6 +6,7 @@
 pub(in crate::trial) mod cases;
 mod circles;
 mod functions;
+mod last_calls;
 mod names;
 mod outcomes;
 mod places;
@@ -120,6 +121,7 @@ pub fn check(config: &Config, engine: &Engine, run: bool) -> CheckReport {
     problems.extend(functions::missing(config, engine, &places));
     problems.extend(functions::of_nobody(config, engine, &places));
     problems.extend(types::problems(config, &places));
+    problems.extend(last_calls::problems(config, &places));
     let scope =
         Scope { rules: engine.functions().len(), message_types: message_types(config), ..Scope::default() };
     if !run {

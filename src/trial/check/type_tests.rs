@@ -295,7 +295,7 @@ fn is_type(index: &Index) -> bool {
 }
 
 /// Return a literal text without escapes, and its place.
-fn literal(expression: &Expression) -> Option<(Name, String)> {
+pub(super) fn literal(expression: &Expression) -> Option<(Name, String)> {
     let Expression::String(token) = without_parentheses(expression) else { return None };
     let TokenType::StringLiteral { literal, quote_type, .. } = token.token().token_type() else {
         return None;
@@ -309,7 +309,8 @@ fn is_word(expression: &Expression, word: &str) -> bool {
     expression.to_string().trim() == word
 }
 
-fn arguments(arguments: &FunctionArgs) -> Vec<&Expression> {
+/// Return the arguments of a call with parentheses.
+pub(super) fn arguments(arguments: &FunctionArgs) -> Vec<&Expression> {
     match arguments {
         FunctionArgs::Parentheses { arguments, .. } => arguments.iter().collect(),
         _ => Vec::new(),

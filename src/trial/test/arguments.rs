@@ -38,7 +38,7 @@ pub(super) fn cycle(what: &str, given: Option<&Argument>) -> Result<Option<Cycle
         Some(Argument::Value(Value::Str(text))) => text.to_string(),
         Some(Argument::Value(Value::Int(number))) => number.to_string(),
         Some(Argument::Value(Value::Date(date))) => date.to_string(),
-        Some(_) => return Err(format!("{what}: a label, a whole number or a date was expected")),
+        Some(_) => return Err(format!("{what}: the cycle must be a label, a whole number or a date")),
     };
     Cycle::parse(&label).map(Some).map_err(|error| format!("{what}: {error}"))
 }

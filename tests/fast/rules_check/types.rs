@@ -58,3 +58,20 @@ fn a_type_that_the_manager_answers_reaches_no_rule() {
     let expected = "warning: `awaken` sends no message of type `need` to this rule";
     assert_eq!(warnings(rules), (0, vec![expected.to_owned()]));
 }
+
+#[test]
+fn last_is_asked_for_workers_and_types_that_exist() {
+    let rules = "function after_sleep(msg)
+        local a, b = last('awaken', 'success'), last(msg.source, 'x')
+        return { worker('awaken', last('awakn', 'success').payload, last('awaken', 'sucess', msg.cycle)) }
+        end
+        function after_awaken(msg)
+          local last = function() end
+          return last('nobody', 'x') or {}
+        end";
+    let expected = [
+        "warning: `last` finds no message of `awakn`, which is not registered",
+        "warning: `last` finds no message of type `sucess`, which `awaken` does not send",
+    ];
+    assert_eq!(warnings(rules), (0, expected.map(str::to_owned).to_vec()));
+}

@@ -132,7 +132,7 @@ function after_rotate_logs() return {} end
     let (_, text) = run("message('sleep', 'success', 7) expect_join{ name = 'tracks', cycle = 'x' }");
     assert!(text.contains("wait_for: awaken has a cycle, and the join has none"), "{text}");
     let (_, text) = run("message{ source = 'sleep', type = 'success', cycle = {} }");
-    assert!(text.contains("message: the cycle: a label, a whole number or a date was expected"), "{text}");
+    assert!(text.contains("message: the cycle must be a label, a whole number or a date"), "{text}");
     let (_, text) = run("message('sleep', 'failure') expect_join{ since = 'noon' }");
     assert!(text.contains("expect_join: since: \"noon\" is not a time of day, a date or a span"), "{text}");
 }
