@@ -51,11 +51,13 @@ impl Args {
             let messages = MessageView::list(&self.parked_records(context)?, context)?;
             return Ok(Box::new(messages.into_iter().map(Ok)));
         }
-        let read = |count, before| {
+        let within = context.within(self.cycle.as_ref())?;
+        let read = move |count, before| {
             let filter = EventFilter {
                 worker: self.worker.clone(),
                 r#type: self.r#type.clone(),
                 cycle: self.cycle.as_ref().map(Cycle::to_string),
+                within,
                 kind: Some(EventKind::Message),
                 since: self.since,
                 until: None,

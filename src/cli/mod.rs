@@ -12,6 +12,7 @@ mod config_file;
 mod confirm;
 mod cycle;
 mod cycle_option;
+mod cycles;
 mod daemon;
 mod doctor;
 mod dry_run;
@@ -119,7 +120,9 @@ enum CliCommand {
     Kill(act::KillArgs),
     /// Acknowledge failed runs, so that they no longer degrade the system
     Ack(ack::Args),
-    /// Cancel, resume or skip a cycle
+    /// List cycles, the latest first
+    Cycles(cycles::Args),
+    /// Show a cycle: its runs and joins, what is open and what is still to come; cancel, resume or skip it
     Cycle(cycle::Args),
     /// Launch a worker once for each date, each in a cycle of its own
     Backfill(backfill::Args),
@@ -218,6 +221,7 @@ fn command(command: CliCommand) -> ExitCode {
         CliCommand::Retry(args) => args.run(),
         CliCommand::Kill(args) => args.run(),
         CliCommand::Ack(args) => ack::run(&args),
+        CliCommand::Cycles(args) => cycles::run(&args),
         CliCommand::Cycle(args) => cycle::run(&args),
         CliCommand::Backfill(args) => backfill::run(&args),
         CliCommand::Hold(args) => args.run(),

@@ -39,20 +39,20 @@ impl CommonOptions {
 
     /// Send a command to the manager and print its answer. The exit status is 0 if the manager did it.
     pub(super) fn ask(&self, command: Command) -> ExitCode {
-        let config = match self.load() {
-            Ok(config) => config,
-            Err(status) => return status,
-        };
-        match call::call(&config.journal.folder, &Call { user: user(), command: Some(command) }) {
-            Ok(answer) => self.show(&answer),
-            Err(error) => {
-                let running = matches!(error, CallError::NoManager { .. })
-                    .then(|| unreachable_manager(&config.journal.folder))
-                    .flatten();
-                print::complain(&running.unwrap_or_else(|| error.to_string()));
-                ExitCode::FAILURE
-            }
-        }
+        self.load()
+            .and_then(|config| Self::call(command, &config))
+            .map_or_else(|status| status, |answer| self.show(&answer))
+    }
+
+    /// Send a command to the manager and return its answer. If it cannot answer, print why and return the exit status.
+    pub(super) fn call(command: Command, config: &Config) -> Result<Answer, ExitCode> {
+        call::call(&config.journal.folder, &Call { user: user(), command: Some(command) }).map_err(|error| {
+            let running = matches!(error, CallError::NoManager { .. })
+                .then(|| unreachable_manager(&config.journal.folder))
+                .flatten();
+            print::complain(&running.unwrap_or_else(|| error.to_string()));
+            ExitCode::FAILURE
+        })
     }
 
     /// Print an answer.

@@ -5,6 +5,10 @@ use std::process::ExitCode;
 use super::operate::{CommonOptions, run_number};
 use super::{USAGE, print, words};
 use crate::store::History;
+use nowcast_core::cycles::NoteScope;
+use nowcast_core::join_identity::{IdentifiedJoin, JoinEnd};
+use nowcast_core::record::RecordedEvent;
+use nowcast_core::rules::Requirement;
 use nowcast_core::{Command, CycleOption, NextWorker, Number};
 
 #[derive(Debug, Clone, clap::Args)]
@@ -29,14 +33,61 @@ fn rerun(args: &Args) -> Result<ExitCode, ExitCode> {
         ExitCode::from(USAGE)
     })?;
     let config = args.common.load()?;
-    let (worker, origin) = History::open(&config.journal.folder)
+    let (worker, origin, complete) = History::open(&config.journal.folder)
         .map_err(anyhow::Error::from)
-        .and_then(|history| worker(&history, run, worker_args))
+        .and_then(|history| {
+            let (worker, origin) = worker(&history, run, worker_args)?;
+            let complete = joins_that_counted(origin, &worker, &history)?;
+            Ok((worker, origin, complete))
+        })
         .map_err(|error| {
             print::error(error.as_ref());
             ExitCode::FAILURE
         })?;
-    Ok(args.common.ask(Command::Launch { worker, rerun_of: Some(run), origin: Some(origin) }))
+    let command = Command::Launch { worker, rerun_of: Some(run), origin: Some(origin) };
+    let mut answer = CommonOptions::call(command, &config)?;
+    if answer.done && !complete.is_empty() {
+        let verb = if complete.len() == 1 { "is" } else { "are" };
+        answer.text =
+            format!("{}; {} {verb} complete and will not launch again", answer.text, complete.join(", "));
+    }
+    Ok(args.common.show(&answer))
+}
+
+/// Return the complete joins that counted a run of a chain, in words. They launch once, so a rerun does not reopen them.
+fn joins_that_counted(origin: Number, worker: &NextWorker, history: &History) -> anyhow::Result<Vec<String>> {
+    let scope = worker.options.cycle.clone().and_then(CycleOption::into_label).map(NoteScope::Cycle);
+    let may_count = |identity: &IdentifiedJoin, required: &Requirement| {
+        let counted = identity.scope_of(required);
+        required.worker == worker.name() && (matches!(counted, NoteScope::Since(_)) || Some(counted) == scope)
+    };
+    let mut found = Vec::new();
+    for join in history.open_now()?.ended_joins {
+        let Some(identity) = &join.identity else { continue };
+        let is_complete = matches!(identity.end, Some(JoinEnd::Completed | JoinEnd::Released));
+        if !is_complete || !identity.wait_for.iter().any(|required| may_count(identity, required)) {
+            continue;
+        }
+        for message in &join.received {
+            if chain_of(*message, history)? == Some(origin) {
+                found.push(match &identity.scope {
+                    NoteScope::Cycle(cycle) => format!("join {} {} of cycle {cycle}", join.id, join.name),
+                    NoteScope::Since(_) => format!("join {} {}", join.id, join.name),
+                });
+                break;
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Return the chain of runs for which a message reports.
+fn chain_of(message: Number, history: &History) -> anyhow::Result<Option<Number>> {
+    let Some(RecordedEvent::Message(message)) = history.event(message)?.map(|record| record.event) else {
+        return Ok(None);
+    };
+    let run = message.run.map(|run| history.run(run)).transpose()?.flatten();
+    Ok(run.map(|run| run.chain()))
 }
 
 /// Return the launch of the run's worker in the same cycle, without its delay, and the first run of its chain.

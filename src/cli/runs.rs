@@ -48,10 +48,11 @@ pub(super) fn run(args: &Args) -> ExitCode {
     };
     args.common.view(|context| {
         args.worker.as_deref().map_or(Ok(()), |worker| check_worker(worker, context))?;
+        let within = context.within(args.cycle.as_ref())?;
         let read = |count, before| {
             let (worker, since) = (args.worker.clone(), args.since);
             let cycle = args.cycle.as_ref().map(Cycle::to_string);
-            let filter = RunFilter { worker, cycle, state, since, before, limit: Some(count) };
+            let filter = RunFilter { worker, cycle, within, state, since, before, limit: Some(count) };
             let runs = context.history.runs(&filter)?;
             Ok(runs.iter().map(|run| RunView::new(run, context)).collect())
         };

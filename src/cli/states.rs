@@ -1,7 +1,8 @@
-//! Draws the status of a run: glyph and colour, always with its word.
+//! Draws the status of a run or a cycle: glyph and colour, always with its word.
 
 use super::table::Cell;
 use super::terminal::Tone;
+use crate::view::cycle::CycleState;
 use crate::view::run::RunStatus;
 
 /// Return the glyph and the tone of a status.
@@ -21,5 +22,23 @@ pub(super) fn glyph_and_tone(state: RunStatus) -> (&'static str, Tone) {
 /// Return a table cell with glyph and word.
 pub(super) fn state_cell(state: RunStatus) -> Cell {
     let (glyph, tone) = glyph_and_tone(state);
+    Cell::new(format!("{glyph} {}", state.word()), tone)
+}
+
+/// Return the glyph and the tone of a cycle's state.
+pub(super) fn cycle_glyph_and_tone(state: CycleState) -> (&'static str, Tone) {
+    match state {
+        CycleState::Running => ("▶", Tone::Active),
+        CycleState::Waiting => ("⋈", Tone::Waiting),
+        CycleState::Held => ("⏸", Tone::Warning),
+        CycleState::Failed => ("✖", Tone::Bad),
+        CycleState::Quiet | CycleState::Cancelled => ("·", Tone::Dim),
+        CycleState::Done => ("✔", Tone::Good),
+    }
+}
+
+/// Return a table cell with glyph and word of a cycle's state.
+pub(super) fn cycle_cell(state: CycleState) -> Cell {
+    let (glyph, tone) = cycle_glyph_and_tone(state);
     Cell::new(format!("{glyph} {}", state.word()), tone)
 }

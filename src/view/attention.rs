@@ -10,10 +10,10 @@ use super::run::label;
 use crate::config::Config;
 use crate::net::broker_state::RefusedManager;
 use crate::store::journal::{Acknowledgement, JournalError, OpenItems};
-use nowcast_core::Join;
 use nowcast_core::Run;
 use nowcast_core::expected::Expected;
 use nowcast_core::parked::{Parked, ParkedItem};
+use nowcast_core::{Cycle, Join};
 
 /// The time before its deadline from which on a join is shown.
 const SOON_OVERDUE: SignedDuration = SignedDuration::from_mins(15);
@@ -35,6 +35,8 @@ pub struct Attention {
     /// The worker, join or daemon concerned.
     pub subject: String,
     pub since: Option<Timestamp>,
+    /// The cycles of the runs, messages, launches or join.
+    pub cycles: Vec<String>,
     /// The reason, in one line.
     pub reason: String,
     /// The whole text of the reason if it has more lines, such as a traceback.
@@ -109,6 +111,7 @@ impl Attention {
             numbers: Vec::new(),
             subject: subject.into(),
             since: None,
+            cycles: Vec::new(),
             reason,
             detail,
             due: None,
@@ -207,6 +210,7 @@ fn of_contact(context: &ViewContext, open: &OpenItems) -> Vec<Attention> {
         let contact = context.run_folder(run)?.lost_contact()?;
         Some(Attention {
             since: Some(contact.since),
+            cycles: labels(&run.cycle),
             hints: vec![Hint::new(format!("nowcast why {}", run.id.0))],
             ..Attention::new(AttentionKind::Contact, label(&run.worker), contact.to_string())
                 .numbered(run.id.0)
@@ -242,13 +246,30 @@ fn of_parked(parked: &Parked) -> Attention {
                 }),
                 format!("{}; not launched: {}", parked.reason, launches.len()),
             ),
-            vec![
-                Hint::new(format!("nowcast release {number}")),
-                Hint::new(format!("nowcast discard {number}")),
-            ],
+            match (join, parked.cycles().next()) {
+                // Only a cancelled cycle parks launches without a join.
+                (None, Some(cycle)) => vec![
+                    Hint::with_effect(
+                        format!("nowcast cycle resume {cycle}"),
+                        "launches all that is parked of it",
+                    ),
+                    Hint::new(format!("nowcast discard {number}")),
+                ],
+                _ => vec![
+                    Hint::new(format!("nowcast release {number}")),
+                    Hint::new(format!("nowcast discard {number}")),
+                ],
+            },
         ),
     };
-    Attention { since: Some(parked.at.timestamp()), hints, ..item.numbered(number) }
+    let mut cycles = labels(parked.cycles());
+    cycles.dedup();
+    Attention { since: Some(parked.at.timestamp()), cycles, hints, ..item.numbered(number) }
+}
+
+/// Return cycles as text.
+pub(super) fn labels<'a>(cycles: impl IntoIterator<Item = &'a Cycle>) -> Vec<String> {
+    cycles.into_iter().map(Cycle::to_string).collect()
 }
 
 /// Return an item for each expected message that is late.
@@ -262,6 +283,7 @@ fn of_late(context: &ViewContext, open: &OpenItems) -> Vec<Attention> {
         let reason = format!("expected by {}", late.strftime("%Y-%m-%d %H:%M %Z"));
         Some(Attention {
             since: Some(late.timestamp()),
+            cycles: labels(&expected.late_cycle),
             due: Some(late.timestamp()),
             last_received: expected.last_received,
             hints: vec![Hint::new(format!("nowcast why {}", expected.worker))],
@@ -307,6 +329,7 @@ fn of_join(join: &Join, context: &ViewContext, open: &OpenItems) -> Result<Optio
         && !join.requires.iter().any(|wanted| is_open(&wanted.worker));
     let item = Attention {
         since: opened.map(|event| event.at.timestamp()),
+        cycles: labels(&join.cycle),
         due: join.deadline.map(|deadline| now.wall_at(deadline)),
         hints: vec![Hint::new(format!("nowcast why {}", join.id.0))],
         ..Attention::new(AttentionKind::Join, join.name.clone(), requirements(join)).numbered(join.id.0)

@@ -8,7 +8,7 @@ use jiff::ZonedDateTime;
 use crate::config::Config;
 use crate::launch::RunFolder;
 use crate::store::journal::{History, JournalError, OpenItems};
-use nowcast_core::{Cycles, DecisionTime, Now, State};
+use nowcast_core::{Cycle, Cycles, DecisionTime, Now, Number, State};
 use pyyaml::Map;
 
 /// The sources of a view.
@@ -36,6 +36,15 @@ impl ViewContext {
     /// Return the folder of a run that was launched.
     pub fn run_folder(&self, run: &nowcast_core::Run) -> Option<RunFolder> {
         Some(RunFolder::new(self.config.journal.runs_folder().join(run.folder()?), run.id.0.to_string()))
+    }
+
+    /// Return the events between which those of a cycle are, if it is kept.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub fn within(&self, cycle: Option<&Cycle>) -> Result<Option<(Number, Number)>, JournalError> {
+        let Some(cycle) = cycle else { return Ok(None) };
+        Ok(self.history.cycles_now()?.get(cycle).map(|kept| (kept.begun, kept.last)))
     }
 
     /// Return the state of a manager that would start now with these open records, this checklist and these cycles.

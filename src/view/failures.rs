@@ -2,10 +2,10 @@
 
 use std::collections::{HashMap, HashSet};
 
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 use jiff::{SignedDuration, ZonedDateTime};
 
-use super::attention::{Attention, AttentionKind};
+use super::attention::{self, Attention, AttentionKind};
 use super::context::ViewContext;
 use super::hint::Hint;
 use super::run::{RunView, label};
@@ -112,6 +112,8 @@ fn item(failure: &FailureGroup, context: &ViewContext, open: &OpenItems) -> Resu
         (_, LOCALHOST) => latest.worker.name().to_owned(),
         (_, host) => format!("{} on {host}", latest.worker.name()),
     };
+    let cycles: IndexSet<String> = runs.iter().flat_map(|run| attention::labels(&run.cycle)).collect();
+    let cycles = cycles.into_iter().collect();
     let retried_by = retry_of(context, open, latest)?.map(|run| run.id.0);
     let mut hints =
         vec![Hint::new(format!("nowcast why {number}")), Hint::new(format!("nowcast tail {number}"))];
@@ -126,6 +128,7 @@ fn item(failure: &FailureGroup, context: &ViewContext, open: &OpenItems) -> Resu
         number: Some(number),
         numbers: runs.iter().map(|run| run.id.0).collect(),
         since: latest.exited(),
+        cycles,
         retried_by,
         acknowledged: failure.acknowledged.clone(),
         hints,
@@ -179,7 +182,7 @@ fn is_rerun(context: &ViewContext, run: &Run, failed: &Run) -> Result<bool, Jour
     Ok(again == Some(failed.id))
 }
 
-fn is_same(one: &Run, other: &Run) -> bool {
+pub(super) fn is_same(one: &Run, other: &Run) -> bool {
     one.worker.name() == other.worker.name()
         && one.worker.args == other.worker.args
         && one.worker.host == other.worker.host

@@ -7,6 +7,8 @@
 
 pub mod attention;
 pub mod context;
+pub mod cycle;
+pub mod cycle_tree;
 pub mod daemons;
 pub mod failures;
 pub mod hint;

@@ -10,19 +10,21 @@ use serde::Serialize;
 
 use super::attention::{self, Attention, AttentionKind};
 use super::context::ViewContext;
+use super::cycle::{CycleView, CycleViews};
 use super::daemons::Daemons;
 use super::failures::of_failed_runs;
 use super::run::RunView;
 use crate::config::{Config, ScheduledWorker};
 use crate::store::journal::{History, JournalError, OpenItems};
-use nowcast_core::Join;
-use nowcast_core::hold::Hold;
+use nowcast_core::hold::{Hold, HoldTarget};
 use nowcast_core::run::Stage;
-use nowcast_core::{CycleOption, Cycles, DecisionTime, Now};
-use pyyaml::Map;
+use nowcast_core::{Cycle, CycleOption, DecisionTime, Join, Now, Run, State};
 
 /// How long a step of the wall clock is shown.
 const CLOCK_SET_SHOWN_FOR: SignedDuration = SignedDuration::from_hours(24);
+
+/// The most cycles that are shown.
+const MOST_CYCLES: usize = 5;
 
 /// The health of the system: whether it needs an operator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -60,6 +62,10 @@ pub struct SystemView {
     pub rules_generation: u64,
     /// The items for an operator: the most urgent kind first, acknowledged ones last.
     pub attention: Vec<Attention>,
+    /// The cycles that run, failed or wait, the most urgent first.
+    pub cycles: Vec<CycleView>,
+    /// The number of such cycles that are left out.
+    pub more_cycles: usize,
     pub running: Vec<RunningView>,
     pub pending: Vec<PendingView>,
     /// The joins that need no attention.
@@ -115,6 +121,7 @@ pub struct PendingView {
 pub struct JoinView {
     pub number: u64,
     pub name: String,
+    pub cycle: Option<String>,
     /// The messages that it still requires.
     pub requires: Vec<RequiredView>,
     /// The messages that have counted in it.
@@ -167,6 +174,8 @@ impl SystemView {
             rules_generation: 0,
             attention: Vec::new(),
             daemons,
+            cycles: Vec::new(),
+            more_cycles: 0,
             running: Vec::new(),
             joins: Vec::new(),
             holds: Vec::new(),
@@ -217,11 +226,57 @@ impl SystemView {
         let quiet = open.joins.iter().filter(|join| !shown.contains(&join.id.0));
         self.joins = quiet.map(|join| JoinView::new(join, context.present)).collect();
         self.holds = open.holds.iter().map(|hold| HoldView::new(hold, context.present)).collect();
-        self.read_runs(&context, &open)
+        let cycles = CycleViews::new(&context, &open, context.history.cycles_now()?);
+        self.read_cycles(&cycles, &open)?;
+        self.read_runs(&context, &open, cycles.state())
     }
 
-    fn read_runs(&mut self, context: &ViewContext, open: &OpenItems) -> Result<(), JournalError> {
-        let state = context.state(open, Map::new(), Cycles::default());
+    /// Add the cycles with open items or failures: first those with failures, then those that run, then the latest.
+    fn read_cycles(&mut self, views: &CycleViews<'_>, open: &OpenItems) -> Result<(), JournalError> {
+        let urgent: HashSet<&str> =
+            self.attention.iter().flat_map(|item| item.cycles.iter().map(String::as_str)).collect();
+        let is_running = |run: &&Run| !matches!(run.stage, Stage::Pending { .. });
+        let running: HashSet<&Cycle> =
+            open.runs.iter().filter(is_running).filter_map(|run| run.cycle.as_ref()).collect();
+        let mut candidates = views.latest();
+        candidates.retain(|(cycle, _)| {
+            urgent.contains(cycle.as_str()) || views.state().activity.open_in(cycle).next().is_some()
+        });
+        candidates.sort_by_key(|(cycle, _)| (!urgent.contains(cycle.as_str()), !running.contains(cycle)));
+        self.more_cycles = candidates.len().saturating_sub(MOST_CYCLES);
+        let mut shown = Vec::new();
+        for (cycle, _) in candidates.into_iter().take(MOST_CYCLES) {
+            shown.extend(views.view(cycle)?.filter(|view| view.state.is_current()));
+        }
+        self.cycles = shown;
+        Ok(())
+    }
+
+    /// Leave only what concerns a cycle: daemons, journal and rules concern each.
+    pub fn retain_cycle(&mut self, cycle: &Cycle) {
+        let label = cycle.as_str();
+        let is_of_cycle = |run: &RunView| run.cycle.as_deref() == Some(label);
+        self.attention.retain(|item| {
+            let is_common =
+                matches!(item.kind, AttentionKind::Daemon | AttentionKind::Journal | AttentionKind::Rules);
+            is_common || item.cycles.iter().any(|other| other == label)
+        });
+        self.cycles.retain(|view| view.cycle == *cycle);
+        self.more_cycles = 0;
+        self.running.retain(|running| is_of_cycle(&running.run));
+        self.pending.retain(|pending| is_of_cycle(&pending.run));
+        self.joins.retain(|join| join.cycle.as_deref() == Some(label));
+        let target = HoldTarget::Cycle(cycle.clone()).to_string();
+        self.holds.retain(|hold| hold.target == target);
+        self.schedule.retain(|scheduled| scheduled.cycle.as_deref() == Some(label));
+    }
+
+    fn read_runs(
+        &mut self,
+        context: &ViewContext,
+        open: &OpenItems,
+        state: &State,
+    ) -> Result<(), JournalError> {
         // Thousands of runs may have the same worker and arguments, so their usual duration is read once.
         let mut usual_of = HashMap::new();
         for run in &open.runs {
@@ -254,6 +309,7 @@ impl JoinView {
         Self {
             number: join.id.0,
             name: join.name.clone(),
+            cycle: join.cycle.as_ref().map(Cycle::to_string),
             requires: requires.collect(),
             received: join.received.iter().map(|number| number.0).collect(),
             launches: join.launches().len(),

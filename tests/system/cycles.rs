@@ -279,3 +279,159 @@ fn a_backfill_has_the_labels_of_the_schedule() {
     let planned = system.operate(&[&dates[..], &["--dry-run"]].concat());
     assert!(planned.contains("2026-01-31T18  2026-01-30") && planned.contains("2026-02-01T18"), "{planned}");
 }
+
+/// A hindcast: each cycle has a model run and a picture of it, and is done with the picture.
+fn hindcast() -> Builder {
+    system()
+        .worker("model: {success: it is done, failure: it is not, crash: it crashed}")
+        .worker("picture: {success: it is done, failure: it is not, crash: it crashed}")
+        .section(
+            "workers:
+  model: {max cycles: 3, exec: [sh, -c, 'echo \"$NOWCAST_CYCLE\" >> models; until [ -e go ]; do sleep 0.05; done']}
+  picture: {exec: [sh, -c, 'echo \"$NOWCAST_CYCLE\" >> pictures']}
+cycles: {done: [{worker: picture}]}
+",
+        )
+        .rules(
+            "function after_model(msg) if msg.type == 'success' then return { worker('picture') } end return {} end
+             function after_picture(msg) return {} end",
+        )
+}
+
+fn cycles(system: &System, options: &[&str]) -> Vec<serde_json::Value> {
+    let text = system.operate(&[&["cycles", "--json", "-n", "100"], options].concat());
+    serde_json::from_str(&text).expect("JSON")
+}
+
+fn lines(system: &System, file: &str) -> usize {
+    fs::read_to_string(system.path(file)).unwrap_or_default().lines().count()
+}
+
+/// Kill the manager and start it again.
+fn restart_after_kill(system: &mut System) {
+    system.signal("manager", rustix::process::Signal::KILL);
+    system.wait_for_end("manager");
+    system.start_manager(&[]);
+}
+
+#[test]
+fn a_hindcast_has_three_cycles_at_once_until_all_are_done() {
+    let mut system = hindcast().start();
+    let answer =
+        system.operate(&["backfill", "model", "--from", "2026-01-01", "--to", "2026-01-30", "--yes"]);
+    assert!(answer.starts_with("30 cycles begin: 2026-01-01 … 2026-01-30; "), "{answer}");
+    // No model may end: three cycles have all slots, however often the manager starts.
+    system.wait_for("three models", || (lines(&system, "models") == 3).then_some(()));
+    restart_after_kill(&mut system);
+    system.wait_for("a reader to find three cycles running", || {
+        (cycles(&system, &["--state", "running"]).len() == 3).then_some(())
+    });
+    assert_eq!(lines(&system, "models"), 3);
+    let waiting = cycles(&system, &["--state", "waiting"]);
+    assert_eq!(waiting.len(), 27);
+    // Their runs have higher numbers than their only event.
+    assert!(waiting.iter().all(|cycle| cycle["runs"]["pending"] == 1), "{waiting:#?}");
+    let why = system.operate(&["why", "--cycle", "2026-01-30"]);
+    let blocked = "blocked by `max cycles: 3` of model (cycles 2026-01-01, 2026-01-02, 2026-01-03)";
+    assert!(why.contains("cycle 2026-01-30: waiting") && why.contains(blocked), "{why}");
+    assert!(why.contains("picture (success): the cycle is not done without it"), "{why}");
+    let status = system.operation(&["status"]).1;
+    assert!(status.contains("CYCLE") && status.contains("more: nowcast cycles"), "{status}");
+    fs::write(system.path("go"), "").expect("written");
+    let mut is_killed = false;
+    system.wait_for("ten pictures", || (lines(&system, "pictures") >= 10).then_some(()));
+    while cycles(&system, &["--state", "done"]).len() < 30 {
+        let active: Vec<_> = cycles(&system, &[])
+            .into_iter()
+            .filter(|cycle| cycle["state"] != "done" && has_begun(cycle))
+            .collect();
+        assert!(active.len() <= 3, "{active:#?}");
+        if !is_killed {
+            restart_after_kill(&mut system);
+            is_killed = true;
+        }
+        system.wait_for("another event", {
+            let before = cycles(&system, &["--state", "done"]).len();
+            let system = &system;
+            move || (before == 30 || cycles(system, &["--state", "done"]).len() > before).then_some(())
+        });
+    }
+    assert_eq!((lines(&system, "models"), lines(&system, "pictures")), (30, 30));
+    // The journal has it all: at no moment were more than three cycles begun and not done.
+    assert!(most_unmarked(&system) <= 3);
+    let page = system.operate(&["cycle", "2026-01-01"]);
+    assert!(page.starts_with("cycle 2026-01-01: done; begun "), "{page}");
+    let model = page.lines().find(|line| line.contains("model")).expect("the model");
+    let picture = page.lines().find(|line| line.contains("picture")).expect("the picture");
+    let indent = |line: &str| line.len() - line.trim_start().len();
+    assert!(indent(picture) > indent(model), "{page}");
+}
+
+/// Whether a run of a cycle was launched.
+fn has_begun(cycle: &serde_json::Value) -> bool {
+    let runs = &cycle["runs"];
+    runs["running"].as_u64() > Some(0) || runs["succeeded"].as_u64() > Some(0)
+}
+
+/// Return the largest number of cycles between the launch of their model and the message of their picture.
+fn most_unmarked(system: &System) -> usize {
+    let read = |arguments: &[&str]| -> Vec<serde_json::Value> {
+        serde_json::from_str(&system.operate(arguments)).expect("JSON")
+    };
+    let runs = read(&["runs", "--worker", "model", "-n", "100", "--json"]);
+    let pictures = read(&["messages", "--worker", "picture", "-n", "100", "--json"]);
+    let time = |value: &serde_json::Value| -> jiff::Timestamp {
+        value.as_str().expect("a time").parse().expect("a time")
+    };
+    let mut changes: Vec<(jiff::Timestamp, isize)> =
+        runs.iter().map(|run| (time(&run["started"]), 1)).collect();
+    changes.extend(pictures.iter().map(|message| (time(&message["time"]), -1)));
+    changes.sort_unstable();
+    let mut unmarked: isize = 0;
+    let mut most = 0;
+    for (_, change) in changes {
+        unmarked += change;
+        most = most.max(unmarked);
+    }
+    usize::try_from(most).expect("a count")
+}
+
+#[test]
+fn a_cycle_shows_its_runs_and_joins_and_what_is_still_to_come() {
+    let system = two_workers()
+        .section("cycles: {done: [{worker: dated}]}")
+        .rules(
+            "function after_keyless(msg)
+               return { worker('dated'):with{ cycle = msg.payload } },
+                 Join{ name = 'pair', cycle = msg.payload, wait_for = { slow = 'success', dated = 'success' }, launch = { worker('show', 'both') } }
+             end
+             function after_slow(msg) return {} end
+             function after_show(msg) return {} end",
+        )
+        .worker("show: {success: it is done, failure: it is not, crash: it crashed}")
+        .start();
+    refusal(&system, &["cycle", "a"], 1, "there is no cycle a; \"nowcast cycles\" lists cycles");
+    assert_eq!(system.operate(&["cycles"]), "no matching cycles\n");
+    assert_eq!(system.send("keyless", "success", "a"), "ack");
+    system.wait_for_log("manager", "dated of a");
+    let page: serde_json::Value =
+        serde_json::from_str(&system.operate(&["cycle", "a", "--json"])).expect("JSON");
+    assert_eq!(page["state"], "waiting", "{page:#}");
+    let to_come: Vec<_> =
+        page["to_come"].as_array().expect("a list").iter().map(|one| &one["worker"]).collect();
+    assert_eq!(to_come, ["slow"], "{page:#}");
+    let cycle = system.operate(&["cycle", "show", "a"]);
+    assert!(cycle.contains("join pair") && cycle.contains("TO COME\n  slow (success): join #"), "{cycle}");
+    let dated =
+        page["tree"]["nodes"].as_array().expect("nodes").iter().find(|node| node["run"]["worker"] == "dated");
+    let number = dated.expect("dated")["run"]["number"].to_string();
+    system.operate(&["hold", "--worker", "show"]);
+    system.operate(&["send", "--cycle", "a", "slow", "success"]);
+    let states = cycles(&system, &[]);
+    assert_eq!(states[0]["state"], "held", "{states:#?}");
+    let answer = system.operate(&["rerun", &number]);
+    assert!(answer.contains("pair of cycle a is complete and will not launch again"), "{answer}");
+    let only = system.operation(&["status", "--cycle", "b", "--json"]).1;
+    let only: serde_json::Value = serde_json::from_str(&only).expect("JSON");
+    assert_eq!((&only["pending"], &only["cycles"]), (&serde_json::json!([]), &serde_json::json!([])));
+}

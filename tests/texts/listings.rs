@@ -79,3 +79,28 @@ fn checklist() {
     );
     assert_snapshot("checklist", &text);
 }
+
+#[test]
+fn cycles() {
+    let text = all(
+        &mut scenes::cycles(),
+        &[
+            &["cycles"],
+            &["cycles", "--state", "failed"],
+            &["cycles", "--state", "waiting"],
+            &["cycles", "--state", "stuck"],
+            &["cycle", "2019-10-01"],
+            &["cycle", "2019-09-30"],
+            &["cycle", "hindcast-2"],
+            &["cycle", "hindcast-9"],
+            &["cycle", "hindcast-1", "--json"],
+            &["why", "--cycle", "2019-10-01"],
+            &["why", "--cycle", "hindcast-1"],
+            &["why", "--cycle", "hindcast-3"],
+            &["status", "--cycle", "hindcast-1"],
+            &["runs", "--cycle", "2019-10-01"],
+            &["messages", "--cycle", "2019-10-01", "--json"],
+        ],
+    );
+    assert_snapshot("cycles", &text);
+}

@@ -171,3 +171,45 @@ fn checklist() {
         ],
     );
 }
+
+#[test]
+fn cycles() {
+    let system = scenes::cycles();
+    let succeeded = system.run_of("make_ssh_files").0.to_string();
+    assert_answers(
+        "cycles",
+        system,
+        &[
+            &["kill", "--cycle", "2019-10-01"],
+            &["kill", "--cycle", "hindcast-9"],
+            &["hold", "--cycle", "2019-10-01", "--until", "3h"],
+            &["hold", "--cycle", "2019-10-01", "--all"],
+            &["cycle", "cancel", "2019-10-01", "--reason", "wrong input"],
+            &["cycle", "cancel", "2019-10-01"],
+            &["cycle", "cancel", "hindcast-9"],
+            &["launch", "--cycle", "2019-10-01", "make_plots"],
+            &["rerun", &succeeded],
+            &["cycle", "resume", "hindcast-2"],
+            &["cycle", "resume", "2019-10-01", "--json"],
+            &["cycle", "skip", "hindcast-1", "--reason", "too late"],
+            &["cycle", "skip", "2019-09-30"],
+            &[
+                "backfill",
+                "make_forcing",
+                "--from",
+                "2019-12-30",
+                "--to",
+                "2020-01-07",
+                "--dry-run",
+                "--",
+                "--day={date}",
+                "{cycle}",
+            ],
+            &["backfill", "make_forcing", "--from", "2019-12-30", "--to", "2020-01-07"],
+            &["backfill", "make_forcing", "--from", "2019-12-30", "--to", "2020-01-07", "--yes"],
+            &["backfill", "make_forcing", "--from", "2019-12-30", "--to", "2020-01-07", "--yes"],
+            &["backfill", "make_forcing", "--from", "2020-01-07", "--to", "2019-12-30", "--yes"],
+            &["cycles", "-n", "3"],
+        ],
+    );
+}

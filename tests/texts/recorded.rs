@@ -18,8 +18,8 @@ use nowcast::store::{Journal, Presence};
 use nowcast_core::checklist::Checklist;
 use nowcast_core::message::Message;
 use nowcast_core::{
-    CallId, Command, Effect, Ending, Event, NextWorker, Number, Record, Request, RequestId, RunId, State,
-    decide,
+    CallId, Command, Cycle, CycleOption, Effect, Ending, Event, NextWorker, Number, Record, Request,
+    RequestId, RunId, State, decide,
 };
 use regex::{Captures, Regex};
 use tempfile::TempDir;
@@ -206,6 +206,14 @@ impl Recorded {
     pub fn launches(&mut self, worker: &str, arguments: &[&str]) -> &mut Self {
         let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
         let worker = NextWorker::new(format!("nowcast.workers.{worker}"), arguments);
+        self.asks(Command::Launch { worker, rerun_of: None, origin: None })
+    }
+
+    /// Launch a worker in a cycle.
+    pub fn launches_in(&mut self, cycle: &str, worker: &str, arguments: &[&str]) -> &mut Self {
+        let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+        let mut worker = NextWorker::new(format!("nowcast.workers.{worker}"), arguments);
+        worker.options.cycle = Some(CycleOption::Label(Cycle::parse(cycle).expect("a label")));
         self.asks(Command::Launch { worker, rerun_of: None, origin: None })
     }
 

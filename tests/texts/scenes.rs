@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 use nowcast::launch::LostContact;
 use nowcast_core::hold::HoldTarget;
-use nowcast_core::{Command, Ending, Event, NextWorker};
+use nowcast_core::{Command, Cycle, Ending, Event, NextWorker};
 
 use crate::recorded::Recorded;
 
@@ -249,5 +249,46 @@ pub fn operated() -> Recorded {
         .at("11:43");
     let worker = NextWorker::new("nowcast.workers.run_nemo", vec!["forecast2".into()]);
     system.asks(Command::Launch { worker, rerun_of: Some(run), origin: None });
+    system
+}
+
+/// Three cycles are done, one failed, one runs, one is held, and one was cancelled.
+pub fn cycles() -> Recorded {
+    let mut system = fine();
+    system.at("08:30");
+    for day in ["2019-09-28", "2019-09-29", "2019-09-30"] {
+        system
+            .launches_in(day, "make_plots", &["day"])
+            .finishes("make_plots", "success", "null")
+            .launches_in(day, "run_nemo", &["nowcast"])
+            .finishes("run_nemo", "success", "null")
+            .finishes("make_plots", "success", "null");
+    }
+    system
+        .at("09:00")
+        .launches_in("2019-10-01", "download_weather", &["00"])
+        .at("09:10")
+        .finishes("download_weather", "success 00", "null")
+        .at("09:20")
+        .finishes("make_ssh_files", "success", "null")
+        .at("09:30")
+        .finishes("collect_rivers", "success", "{Fraser: 790}")
+        .at("09:40")
+        .finishes("make_plots", "success", "null")
+        .at("10:00")
+        .launches_in("hindcast-1", "run_nemo", &["hindcast"])
+        .at("10:15")
+        .ends("run_nemo", Ending::Killed(9))
+        .at("10:20")
+        .launches_in("hindcast-2", "make_forcing", &["hindcast"]);
+    let cycle = |label| Cycle::parse(label).expect("a label");
+    system.asks(Command::CancelCycle { cycle: cycle("hindcast-2"), reason: None });
+    let target = HoldTarget::Cycle(cycle("hindcast-3"));
+    let reason = Some("the disk is full".to_owned());
+    system.at("10:30").asks(Command::Hold { target, until: None, duration: None, reason }).launches_in(
+        "hindcast-3",
+        "collect_rivers",
+        &["hindcast"],
+    );
     system
 }

@@ -57,6 +57,11 @@ fn workers_run() {
 }
 
 #[test]
+fn cycles_run_fail_and_wait() {
+    assert_status("cycles", scenes::cycles());
+}
+
+#[test]
 fn rules_are_refused() {
     assert_status("refused_rules", scenes::refused_rules());
 }

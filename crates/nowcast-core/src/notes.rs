@@ -125,6 +125,14 @@ impl Notes {
         self.0.last.get(worker)?.get(r#type)
     }
 
+    /// Return the workers and types of the messages.
+    pub fn kinds(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0
+            .last
+            .iter()
+            .flat_map(|(worker, types)| types.keys().map(move |r#type| (worker.as_str(), r#type.as_str())))
+    }
+
     /// Return the chains of a worker, oldest first.
     pub fn chains(&self, worker: &str) -> impl Iterator<Item = (Number, &Chain)> {
         self.0.chains.get(worker).into_iter().flatten().map(|(number, chain)| (*number, chain))

@@ -6,10 +6,12 @@ mod watch;
 use std::process::ExitCode;
 
 use super::operate::CommonOptions;
-use super::print;
 use super::terminal::Terminal;
+use super::{cycle_option, print};
 use crate::clock::MachineClock;
+use crate::config::Config;
 use crate::view::system::{Health, SystemView};
+use nowcast_core::{Cycle, DecisionTime};
 use show::StatusPage;
 
 const EXIT_CODES: &str = "Exit status: 0 if the system is healthy, 1 if it is degraded or down, 2 if the configuration is \
@@ -21,9 +23,21 @@ const EXIT_CODES: &str = "Exit status: 0 if the system is healthy, 1 if it is de
 pub(super) struct Args {
     #[command(flatten)]
     common: CommonOptions,
+    /// Show only what concerns this cycle
+    #[arg(long, value_name = "ID", value_parser = cycle_option::label)]
+    cycle: Option<Cycle>,
     /// Refresh every second until Ctrl-C
     #[arg(short, long, conflicts_with = "json")]
     watch: bool,
+}
+
+/// Gather the system, or what concerns a cycle.
+fn gather(config: &Config, time: &DecisionTime, cycle: Option<&Cycle>) -> SystemView {
+    let mut view = SystemView::gather(config, time);
+    if let Some(cycle) = cycle {
+        view.retain_cycle(cycle);
+    }
+    view
 }
 
 pub(super) fn run(args: &Args) -> ExitCode {
@@ -32,7 +46,7 @@ pub(super) fn run(args: &Args) -> ExitCode {
     }
     let time = MachineClock::new().read();
     let view = match args.common.load() {
-        Ok(config) => SystemView::gather(&config, &time),
+        Ok(config) => gather(&config, &time, args.cycle.as_ref()),
         Err(status) => return status,
     };
     let printed = if args.common.json {

@@ -6,11 +6,13 @@ use std::fmt::Write as _;
 use jiff::{SignedDuration, ZonedDateTime};
 use unicode_width::UnicodeWidthStr;
 
-use crate::cli::states::state_cell;
+use crate::cli::cycles::to_come;
+use crate::cli::states::{cycle_glyph_and_tone, state_cell};
 use crate::cli::table::{Cell, Table, rest};
 use crate::cli::terminal::{Terminal, Tone};
 use crate::cli::times;
 use crate::view::attention::{Attention, AttentionKind, waiting_for};
+use crate::view::cycle::CycleView;
 use crate::view::daemons::DaemonState;
 use crate::view::failures::acknowledged_by;
 use crate::view::hint::Hint;
@@ -64,6 +66,10 @@ impl StatusPage<'_> {
             view.attention.iter().take(MOST_ROWS).map(|item| self.attention(item)).collect();
         lines.extend(self.entries(attention));
         lines.extend(self.rest(view.attention.len(), "nowcast status --json"));
+        lines.extend(self.entries(view.cycles.iter().map(|cycle| self.cycle(cycle)).collect()));
+        if view.more_cycles > 0 {
+            lines.push(self.terminal.letters(&format!("  … and {} more: nowcast cycles", view.more_cycles)));
+        }
         lines.extend(self.running(&view.running));
         let mut waiting: Vec<StatusRow> =
             view.joins.iter().take(MOST_ROWS).map(|join| self.join(join)).collect();
@@ -154,6 +160,21 @@ impl StatusPage<'_> {
         }
     }
 
+    fn cycle(&self, view: &CycleView) -> StatusRow {
+        let (glyph, tone) = cycle_glyph_and_tone(view.state);
+        let mut text = view.runs.to_string();
+        let missing = to_come(&view.to_come);
+        if !missing.is_empty() {
+            let _ = write!(text, "; to come: {missing}");
+        }
+        let cells = vec![
+            Cell::new(format!("{glyph} CYCLE"), tone),
+            Cell::new(view.cycle.to_string(), Tone::Strong),
+            view.state.word().into(),
+        ];
+        StatusRow { cells, text, hints: Vec::new() }
+    }
+
     fn running(&self, running: &[RunningView]) -> Vec<String> {
         let mut table = Table::indented(0);
         let more = table.rows(running, "nowcast runs --open -n 100", |running| {
@@ -165,6 +186,7 @@ impl StatusPage<'_> {
                 state_cell(run.state),
                 format!("#{}", run.number).into(),
                 Cell::new(worker(run), Tone::Strong),
+                run.cycle.clone().unwrap_or_default().into(),
                 run.host.clone().into(),
                 format!("{elapsed}{usual_text}").into(),
                 match (run.state, &run.stop_requested) {
@@ -191,7 +213,9 @@ impl StatusPage<'_> {
         if let Some(deadline) = join.deadline {
             let _ = write!(text, "; overdue at {}", times::minute(deadline, self.now));
         }
-        StatusRow { cells: row("⋈ JOIN", Tone::Waiting, join.number, &join.name), text, hints: Vec::new() }
+        let mut cells = row("⋈ JOIN", Tone::Waiting, join.number, &join.name);
+        cells.push(join.cycle.clone().unwrap_or_default().into());
+        StatusRow { cells, text, hints: Vec::new() }
     }
 
     fn hold(&self, hold: &HoldView) -> StatusRow {
@@ -211,11 +235,9 @@ impl StatusPage<'_> {
         let text: Vec<String> = due.into_iter().chain(blocked).collect();
         let text =
             if text.is_empty() { "the manager has not started it yet".to_owned() } else { text.join(", ") };
-        StatusRow {
-            cells: row("◔ PENDING", Tone::Dim, pending.run.number, &pending.run.label()),
-            text,
-            hints: Vec::new(),
-        }
+        let mut cells = row("◔ PENDING", Tone::Dim, pending.run.number, &pending.run.label());
+        cells.push(pending.run.cycle.clone().unwrap_or_default().into());
+        StatusRow { cells, text, hints: Vec::new() }
     }
 
     /// Return the next entries of the schedule on one line, as many as fit.

@@ -19,7 +19,7 @@ use nowcast_core::parked::{Parked, ParkedItem};
 use nowcast_core::record::{MessageRecord, Outcome, RecordedEvent};
 use nowcast_core::rules::Requirement;
 use nowcast_core::run::Stage;
-use nowcast_core::{Cycles, Number, Record, Run, State};
+use nowcast_core::{Number, Record, Run, State};
 use pyyaml::Map;
 
 impl Page {
@@ -70,7 +70,8 @@ impl Page {
             facts.push(format!("attempt {}: #{before} failed", view.attempt));
         }
         if matches!(run.stage, Stage::Pending { .. }) {
-            let state = context.state(&context.history.open_now()?, Map::new(), Cycles::default());
+            let history = &context.history;
+            let state = context.state(&history.open_now()?, Map::new(), history.cycles_now()?);
             facts.extend(state.blocked_by(run).map(|blocker| format!("blocked by {blocker}")));
             hints.extend(hints_for_pending(run, &state, context));
         }

@@ -8,9 +8,13 @@ mod why_not;
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
+use super::cycle::{headline, known, open_lines, to_come_lines};
 use super::operate::{self, CommonOptions};
-use super::print;
+use super::read_only::ViewContext;
+use super::{cycle_option, print};
+use crate::view::cycle::CycleViews;
 use crate::view::hint::Hint;
+use nowcast_core::Cycle;
 use page::Page;
 use why_not::WhyNot;
 
@@ -19,14 +23,22 @@ use why_not::WhyNot;
 pub(super) struct Args {
     #[command(flatten)]
     common: CommonOptions,
+    /// Explain what keeps this cycle from being done
+    #[arg(long, value_name = "ID", value_parser = cycle_option::label)]
+    cycle: Option<Cycle>,
     /// Number of a run, message or another event, or name of a worker
-    #[arg(value_name = "NUMBER|WORKER")]
-    what: String,
+    #[arg(value_name = "NUMBER|WORKER", required_unless_present = "cycle", conflicts_with = "cycle")]
+    what: Option<String>,
 }
 
 pub(super) fn run(args: &Args) -> ExitCode {
     args.common.view(|context| {
-        if let Ok(number) = operate::number(&args.what) {
+        if let Some(cycle) = &args.cycle {
+            return why_cycle(cycle, args.common.json, context);
+        }
+        // Without a cycle, clap requires it.
+        let what = args.what.as_deref().unwrap_or_default();
+        if let Ok(number) = operate::number(what) {
             let page = Page::of(number, context)?;
             return Ok(if args.common.json {
                 print::json(&page)
@@ -34,9 +46,23 @@ pub(super) fn run(args: &Args) -> ExitCode {
                 print::page(&page.to_text(context))
             });
         }
-        let answer = WhyNot::of(&args.what, context)?;
+        let answer = WhyNot::of(what, context)?;
         Ok(if args.common.json { print::json(&answer) } else { print::page(&answer.to_text(context)) })
     })
+}
+
+/// Show what keeps a cycle from being done.
+fn why_cycle(cycle: &Cycle, json: bool, context: &ViewContext) -> anyhow::Result<ExitCode> {
+    let open = context.history.open_now()?;
+    let view = known(&CycleViews::new(context, &open, context.history.cycles_now()?), cycle)?;
+    if json {
+        return Ok(print::json(&view));
+    }
+    let mut text = format!("{}\n", headline(&view, context));
+    section(&mut text, "BLOCKED BY", &shortened(&open_lines(&view)));
+    section(&mut text, "WAITING FOR", &shortened(&to_come_lines(&view, context)));
+    section(&mut text, "TRY", &hint_lines(&view.hints));
+    Ok(print::page(&text))
 }
 
 /// The numbers of lines of a long list that people see: from its beginning, and from its end.

@@ -22,7 +22,7 @@ use nowcast_core::Join;
 use nowcast_core::parked::ParkedItem;
 use nowcast_core::record::{Outcome, RecordedEvent};
 use nowcast_core::run::Stage;
-use nowcast_core::{Cycles, NextWorker, Number, RuleFile, Run};
+use nowcast_core::{NextWorker, Number, RuleFile, Run};
 use pyyaml::Map;
 
 /// The maximum number of the worker's latest runs that are searched for the rules that launch it.
@@ -108,7 +108,7 @@ impl WhyNot {
             bail!("there is no worker {name:?}; {hint}");
         }
         let open = context.history.open_now()?;
-        let mut blocked_by = blocked_by(name, &open, context);
+        let mut blocked_by = blocked_by(name, &open, context)?;
         blocked_by.extend(refused(&open));
         let last_cause = runs.first().map(|run| run.cause);
         Ok(Self {
@@ -140,9 +140,9 @@ impl WhyNot {
 }
 
 /// Return the open runs, joins, parked launches and holds that keep the worker from running.
-fn blocked_by(name: &str, open: &OpenItems, context: &ViewContext) -> Vec<WhyNotReason> {
+fn blocked_by(name: &str, open: &OpenItems, context: &ViewContext) -> anyhow::Result<Vec<WhyNotReason>> {
     let is_it = |worker: &NextWorker| worker.name() == name;
-    let state = context.state(open, Map::new(), Cycles::default());
+    let state = context.state(open, Map::new(), context.history.cycles_now()?);
     let mut reasons = Vec::new();
     for run in open.runs.iter().filter(|run| is_it(&run.worker)) {
         let view = RunView::new(run, context);
@@ -194,7 +194,7 @@ fn blocked_by(name: &str, open: &OpenItems, context: &ViewContext) -> Vec<WhyNot
             reasons.push(WhyNotReason::new(ReasonKind::Hold, Some(hold.id), text, vec![hint]));
         }
     }
-    reasons
+    Ok(reasons)
 }
 
 fn dependents(name: &str, open: &OpenItems) -> Vec<WhyNotReason> {

@@ -13,6 +13,8 @@ pub struct EventFilter {
     pub r#type: Option<String>,
     /// Messages of that cycle only.
     pub cycle: Option<String>,
+    /// From one event to another.
+    pub within: Option<(Number, Number)>,
     /// Events of that kind only.
     pub kind: Option<EventKind>,
     /// Not before that time, by the clock as it is set now.
@@ -63,6 +65,8 @@ pub struct RunFilter {
     pub worker: Option<String>,
     /// Of that cycle only.
     pub cycle: Option<String>,
+    /// Wanted by the events from one to another.
+    pub within: Option<(Number, Number)>,
     /// How they stand.
     pub state: RunState,
     /// Not wanted before that time, by the clock as it is set now.

@@ -68,6 +68,14 @@ impl Conditions {
 }
 
 pub(super) fn events(connection: &Connection, filter: &EventFilter) -> rusqlite::Result<Vec<Record>> {
+    let (statement, values) = statement_of_events(connection, filter)?;
+    connection.prepare(&statement)?.query_and_then(params_from_iter(values), row::record)?.collect()
+}
+
+fn statement_of_events(
+    connection: &Connection,
+    filter: &EventFilter,
+) -> rusqlite::Result<(String, Vec<SqlValue>)> {
     let number =
         |moment: Option<Timestamp>| moment.map(|moment| order::first_since(connection, moment)).transpose();
     let mut conditions = Conditions::default();
@@ -78,11 +86,25 @@ pub(super) fn events(connection: &Connection, filter: &EventFilter) -> rusqlite:
     conditions.add("number >= ?", number(filter.since)?);
     conditions.add("number < ?", number(filter.until)?);
     conditions.add("number < ?", filter.before.map(|number| number.0.cast_signed()));
+    conditions.add("number >= ?", filter.within.map(|(first, _)| first.0.cast_signed()));
+    conditions.add("number <= ?", filter.within.map(|(_, last)| last.0.cast_signed()));
     let select = format!("SELECT {} FROM events", row::EVENT);
-    let statement = conditions.statement(&select, "number", filter.limit);
+    Ok((conditions.statement(&select, "number", filter.limit), conditions.values))
+}
+
+/// The runs for which messages of a cycle report, by message, among the events from one to another.
+const RUNS_OF_MESSAGES: &str = "SELECT number, run FROM events WHERE number BETWEEN ?1 AND ?2 AND kind = 'message' AND cycle = ?3 AND run IS NOT NULL";
+
+pub(super) fn runs_of_messages(
+    connection: &Connection,
+    cycle: &str,
+    (first, last): (Number, Number),
+) -> rusqlite::Result<BTreeMap<Number, RunId>> {
     connection
-        .prepare(&statement)?
-        .query_and_then(params_from_iter(conditions.values), row::record)?
+        .prepare_cached(RUNS_OF_MESSAGES)?
+        .query_map(params![first.0.cast_signed(), last.0.cast_signed(), cycle], |row| {
+            Ok((row::number(row, "number")?, row::number(row, "run")?))
+        })?
         .collect()
 }
 
@@ -200,19 +222,31 @@ pub(super) fn last_event(connection: &Connection) -> rusqlite::Result<Option<Rec
 }
 
 pub(super) fn runs(connection: &Connection, filter: &RunFilter) -> rusqlite::Result<Vec<Run>> {
+    let (statement, values) = statement_of_runs(connection, filter)?;
+    connection.prepare(&statement)?.query_and_then(params_from_iter(values), load::body)?.collect()
+}
+
+/// The runs of an event have the numbers up to the next event.
+const BEFORE_THE_EVENT_AFTER: &str = "id < COALESCE((SELECT number FROM events WHERE number > ? ORDER BY number LIMIT 1), 9223372036854775807)";
+
+fn statement_of_runs(
+    connection: &Connection,
+    filter: &RunFilter,
+) -> rusqlite::Result<(String, Vec<SqlValue>)> {
     let since = filter.since.map(|moment| first_run_since(connection, moment)).transpose()?;
     let mut conditions = Conditions::default();
     conditions.add("worker = ?", filter.worker.clone());
     conditions.add("cycle = ?", filter.cycle.clone());
     conditions.add("id >= ?", since);
     conditions.add("id < ?", filter.before.map(|number| number.0.cast_signed()));
+    conditions.add("id >= ?", filter.within.map(|(first, _)| first.0.cast_signed()));
+    conditions.add(BEFORE_THE_EVENT_AFTER, filter.within.map(|(_, last)| last.0.cast_signed()));
     match filter.state {
         RunState::Any => {}
         RunState::Open => conditions.text.push("is_open = 1"),
         RunState::Failed => conditions.text.push("succeeded = 0"),
     }
-    let statement = conditions.statement("SELECT body FROM runs", "id", filter.limit);
-    connection.prepare(&statement)?.query_and_then(params_from_iter(conditions.values), load::body)?.collect()
+    Ok((conditions.statement("SELECT body FROM runs", "id", filter.limit), conditions.values))
 }
 
 /// The number from which on runs were wanted since a moment. Those of the last event have higher numbers than it.
@@ -311,4 +345,40 @@ pub(super) fn usual_duration(
     }
     durations.sort_unstable();
     Ok(durations.get(durations.len() / 2).copied())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Journal;
+    use crate::store::journal::filter::EventKind;
+
+    /// Return how SQLite finds the rows of a statement.
+    fn plan(connection: &Connection, statement: &str, values: Vec<SqlValue>) -> Vec<String> {
+        let mut explained = connection.prepare(&format!("EXPLAIN QUERY PLAN {statement}")).unwrap();
+        let details = explained.query_map(params_from_iter(values), |row| row.get("detail")).unwrap();
+        details.map(Result::unwrap).collect()
+    }
+
+    #[test]
+    fn lists_of_a_kept_cycle_search_its_events_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = Journal::open(folder.path()).unwrap();
+        let connection = &journal.connection;
+        let (cycle, within) = (Some("a".to_owned()), Some((Number(5), Number(9))));
+        let filter = RunFilter { cycle: cycle.clone(), within, limit: Some(20), ..RunFilter::default() };
+        let (statement, values) = statement_of_runs(connection, &filter).unwrap();
+        let runs = plan(connection, &statement, values);
+        let kind = Some(EventKind::Message);
+        let filter = EventFilter { cycle, within, kind, limit: Some(20), ..EventFilter::default() };
+        let (statement, values) = statement_of_events(connection, &filter).unwrap();
+        let events = plan(connection, &statement, values);
+        let values = [5.into(), 9.into(), "a".to_owned().into()].into();
+        let senders = plan(connection, RUNS_OF_MESSAGES, values);
+        for (found, table) in [(runs, "runs"), (events, "events"), (senders, "events")] {
+            let search = format!("SEARCH {table} USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)");
+            assert!(found.contains(&search), "{found:?}");
+            assert!(!found.iter().any(|step| step.starts_with("SCAN")), "{found:?}");
+        }
+    }
 }

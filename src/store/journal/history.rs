@@ -14,7 +14,7 @@ use nowcast_core::expected::Expected;
 use nowcast_core::hold::Hold;
 use nowcast_core::parked::Parked;
 use nowcast_core::{
-    Change, Clock, ClockReading, Cycles, LaunchedTimes, Number, Record, RuleFile, Run, Steady,
+    Change, Clock, ClockReading, Cycle, Cycles, LaunchedTimes, Number, Record, RuleFile, Run, Steady,
 };
 use pyyaml::Map;
 
@@ -164,6 +164,19 @@ impl History {
     /// See [`History::event`].
     pub fn runs(&self, filter: &RunFilter) -> JournalResult<Vec<Run>> {
         self.ask(|connection| find::runs(connection, filter))
+    }
+
+    /// The runs for which the messages of a cycle report, by message, among the events from one to another.
+    ///
+    /// # Errors
+    ///
+    /// See [`History::event`].
+    pub fn runs_of_messages(
+        &self,
+        cycle: &Cycle,
+        within: (Number, Number),
+    ) -> JournalResult<BTreeMap<Number, Number>> {
+        self.ask(|connection| find::runs_of_messages(connection, cycle.as_str(), within))
     }
 
     /// The runs that an event wanted, also those that waited in a join first; oldest first.
