@@ -135,8 +135,8 @@ impl ConfigCheck<'_> {
         let logging = self
             .section(value, "logging")
             .map(|section| environment::replace_in_logging(section, self.lookup));
-        let workers = workers?;
-        let cycles = self.cycles(value, registry.as_ref(), &workers)?;
+        // Without the workers, which have errors, the rest of the section is checked.
+        let cycles = self.cycles(value, registry.as_ref(), workers.as_ref().unwrap_or(&IndexMap::new()));
         let (checklist_file, python, logging) = (checklist_file?, python?, logging?);
         let (security, curve) = security?;
         let (journal, broker) = (self.journal(value, &checklist_file), broker?);
@@ -153,9 +153,9 @@ impl ConfigCheck<'_> {
             security,
             has_many_managers: broker.managers == Some(RawManagers::Many),
             registry: registry?,
-            workers,
+            workers: workers?,
             scheduled: scheduled?,
-            cycles,
+            cycles: cycles?,
             journal: journal?,
             notifications: notifications?,
             expect: expect?,

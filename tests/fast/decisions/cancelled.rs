@@ -64,7 +64,7 @@ fn to_cancel_a_cycle_stops_its_runs_and_discards_its_launches_and_joins() {
     let (answer, heard) = manager.asks(Command::CancelCycle { cycle: cycle("a"), reason: None });
     assert_eq!(
         answer.text,
-        "cycle a is cancelled: 1 run is stopping, 1 pending launch is discarded and 1 join is discarded; later launches of it are \
+        "cycle a is cancelled: 1 run is stopping, 1 pending launch is discarded, 1 join is discarded; later launches of it are \
          parked until nowcast cycle resume a"
     );
     assert_eq!(heard.stop_requested, [running]);

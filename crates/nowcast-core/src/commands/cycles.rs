@@ -36,11 +36,16 @@ impl Decision<'_> {
         for join in joins {
             self.close_join(join, JoinEnd::Discarded);
         }
+        let parts = [
+            (stopping.len(), "run is stopping", "runs are stopping"),
+            (discarded, "pending launch is discarded", "pending launches are discarded"),
+            (closed, "join is discarded", "joins are discarded"),
+        ];
+        let parts = parts.into_iter().filter(|(count, ..)| *count > 0);
+        let parts: Vec<String> = parts.map(|(count, one, many)| counted(count, one, many)).collect();
+        let done = if parts.is_empty() { String::new() } else { format!(": {}", parts.join(", ")) };
         let text = format!(
-            "cycle {cycle} is cancelled: {}, {} and {}; later launches of it are parked until nowcast cycle resume {cycle}",
-            counted(stopping.len(), "run is stopping", "runs are stopping"),
-            counted(discarded, "pending launch is discarded", "pending launches are discarded"),
-            counted(closed, "join is discarded", "joins are discarded"),
+            "cycle {cycle} is cancelled{done}; later launches of it are parked until nowcast cycle resume {cycle}"
         );
         Ok((text, stopping))
     }
@@ -65,8 +70,13 @@ impl Decision<'_> {
             launched.extend(launches.into_iter().filter_map(|launch| self.add_launch(launch)));
         }
         let pending = self.pending_notes(&launched);
-        let parked = counted(launched.len(), "parked launch is launched", "parked launches are launched");
-        Ok((format!("cycle {cycle} is resumed; {parked}{pending}"), launched))
+        let parked = match launched.len() {
+            0 => String::new(),
+            count => {
+                format!("; {}", counted(count, "parked launch is launched", "parked launches are launched"))
+            }
+        };
+        Ok((format!("cycle {cycle} is resumed{parked}{pending}"), launched))
     }
 
     /// Free the slots of a cycle that will not be done. Nothing of it is stopped.
