@@ -214,7 +214,7 @@ fn a_migration_changes_names_and_adds_what_a_parked_message_counted_as_and_a_sna
             for (found, expected) in found.iter().zip(&expected) {
                 let (kept, added) = found.split_at(expected.len());
                 assert_eq!(kept, expected, "{name}: {after}");
-                let is_unset = |value: &Json| value.is_null() || *value == Json::from(0);
+                let is_unset = |value: &Json| value.is_null() || *value == 0;
                 assert!(added.iter().all(is_unset), "{name}: {after}: {added:?}");
             }
         }
