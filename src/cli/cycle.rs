@@ -222,6 +222,7 @@ fn join_row(join: &CycleJoin, indent: &str, context: &ViewContext) -> [Cell; 5] 
         Some(JoinEnd::Released) => ("released", String::new()),
         Some(JoinEnd::TimedOut) => ("overdue", format!("needed {}", join.requires)),
         Some(JoinEnd::Discarded) => ("discarded", format!("needed {}", join.requires)),
+        Some(JoinEnd::Cancelled) => ("cancelled", format!("needed {}", join.requires)),
     };
     let span = join.opened.zip(join.ended).map(|(opened, ended)| times::span(ended.duration_since(opened)));
     [

@@ -301,12 +301,7 @@ fn of_conflict(join: &Join, context: &ViewContext) -> Option<Attention> {
     if identity.end.is_some() && !is_recent {
         return None;
     }
-    let place = |location: &Option<String>| location.clone().unwrap_or_else(|| "a rule".to_owned());
-    let reason = format!(
-        "{} made it, {} asks for something else; the first one stays",
-        place(&identity.location),
-        place(&conflict.location)
-    );
+    let reason = identity.disagreement(conflict);
     Some(Attention {
         since: Some(conflict.at),
         hints: vec![Hint::new(format!("nowcast why {}", join.id.0))],

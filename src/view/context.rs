@@ -53,6 +53,8 @@ impl ViewContext {
             open.last_event.as_ref().map(|event| event.number),
             open.runs.last().map(|run| run.id),
             open.joins.last().map(|join| join.id),
+            open.ended_joins.last().map(|join| join.id),
+            open.parked.last().map(|parked| parked.id),
             open.holds.last().map(|hold| hold.id),
         ];
         let last_number = numbers.into_iter().flatten().max().unwrap_or_default().0;

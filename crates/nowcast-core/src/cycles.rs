@@ -142,6 +142,13 @@ impl Cycles {
         self.0.kept.iter()
     }
 
+    /// Return whether an operator cancelled or skipped a cycle.
+    #[must_use]
+    pub fn is_given_up(&self, cycle: &Cycle) -> bool {
+        let mark = self.get(cycle).and_then(|kept| kept.mark.as_ref());
+        matches!(mark, Some(CycleMark::Cancelled { .. } | CycleMark::Skipped { .. }))
+    }
+
     /// Return whether a cycle was forgotten. Only the latest of those are known.
     #[must_use]
     pub fn is_forgotten(&self, cycle: &Cycle) -> bool {

@@ -23,6 +23,7 @@ impl Decision<'_> {
         self.end_holds();
         self.evaluate_deadlines();
         self.forget_old_cycles();
+        self.mark_done_cycles();
         self.launch_ready_runs();
         self.finish_record_if_changed(RecordedEvent::Due);
         self.report_missing_reports();

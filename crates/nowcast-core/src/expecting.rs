@@ -89,7 +89,14 @@ impl Decision<'_> {
         for mut expected in all {
             let Some(deadline) = self.state.last_deadline(&expected, now) else { continue };
             expected.evaluated_until = deadline.at.timestamp();
-            if !expected.is_met(&deadline, now, &self.state.cycles) {
+            let is_wanted =
+                !deadline.cycle.as_ref().is_some_and(|cycle| self.state.cycles.is_given_up(cycle));
+            if !is_wanted || expected.is_met(&deadline, now, &self.state.cycles) {
+                // What an earlier cycle lacked is over.
+                if expected.late_cycle.take().is_some() {
+                    expected.late = None;
+                }
+            } else {
                 let Expected { worker, r#type, .. } = &expected;
                 let last = expected.last_received(now).map_or_else(
                     || "none has been received".to_owned(),

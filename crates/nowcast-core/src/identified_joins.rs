@@ -9,9 +9,9 @@ use crate::join_identity::IdentifiedJoin;
 use crate::run::Number;
 use crate::runs::remove_from_set;
 
-/// The most joins since a moment that are known after their end; the oldest is forgotten first. Joins by cycle are known as long as their
-/// cycle.
-pub const MOST_ENDED_SINCE: usize = 1_000;
+/// The most joins since a moment that are open, and that are known after their end; the oldest is parked or forgotten. Joins by cycle are
+/// known as long as their cycle.
+pub const MOST_SINCE: usize = 1_000;
 
 /// The identified joins that are open or known, by what identifies them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub(super) struct IdentifiedJoins {
     by_identity: BTreeMap<(NoteScope, String), Number>,
     /// The open ones, by the cycle and the worker of the messages that count; without a cycle those since a moment.
     by_message: BTreeMap<Option<Cycle>, BTreeMap<String, BTreeSet<Number>>>,
+    /// Those of the open ones that are since a moment.
+    open_since: BTreeSet<Number>,
     ended: BTreeMap<Number, Join>,
     /// Those of them that are since a moment.
     ended_since: BTreeSet<Number>,
@@ -31,6 +33,10 @@ impl IdentifiedJoins {
 
     pub(super) fn ended(&self) -> &BTreeMap<Number, Join> {
         &self.ended
+    }
+
+    pub(super) fn ended_mut(&mut self, id: Number) -> Option<&mut Join> {
+        self.ended.get_mut(&id)
     }
 
     /// Return the open joins in which messages of a worker and cycle count, oldest first.
@@ -50,10 +56,18 @@ impl IdentifiedJoins {
 
     /// Return the ended join since a moment that is forgotten next, if there are too many.
     pub(super) fn ended_too_long_ago(&self) -> Option<Number> {
-        self.ended_since.first().copied().filter(|_| self.ended_since.len() > MOST_ENDED_SINCE)
+        self.ended_since.first().copied().filter(|_| self.ended_since.len() > MOST_SINCE)
+    }
+
+    /// Return the open join since a moment that is parked next, if there are too many.
+    pub(super) fn open_since_too_many(&self) -> Option<Number> {
+        self.open_since.first().copied().filter(|_| self.open_since.len() > MOST_SINCE)
     }
 
     pub(super) fn put_open(&mut self, join: &Join, identity: &IdentifiedJoin) {
+        if matches!(identity.scope, NoteScope::Since(_)) {
+            self.open_since.insert(join.id);
+        }
         self.by_identity.insert((identity.scope.clone(), join.name.clone()), join.id);
         for (cycle, worker) in messages_of(identity) {
             self.by_message.entry(cycle).or_default().entry(worker).or_default().insert(join.id);
@@ -61,6 +75,7 @@ impl IdentifiedJoins {
     }
 
     pub(super) fn remove_open(&mut self, join: &Join, identity: &IdentifiedJoin) {
+        self.open_since.remove(&join.id);
         for (cycle, worker) in messages_of(identity) {
             let Some(workers) = self.by_message.get_mut(&cycle) else { continue };
             remove_from_set(workers, worker.as_str(), &join.id);

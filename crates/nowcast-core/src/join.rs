@@ -130,7 +130,12 @@ impl Join {
         let without_location = |launch: &[NextWorker]| -> Vec<NextWorker> {
             launch.iter().map(|worker| NextWorker { location: None, ..worker.clone() }).collect()
         };
-        self.identity.as_ref().is_some_and(|identity| identity.wait_for == request.wait_for)
+        let is_same_list = |identity: &IdentifiedJoin| {
+            let (then, now) = (&identity.wait_for, &request.wait_for);
+            // In any order: entries differ.
+            then.len() == now.len() && then.iter().all(|required| now.contains(required))
+        };
+        self.identity.as_deref().is_some_and(is_same_list)
             && self.timeout == request.timeout
             && without_location(&self.launch) == without_location(&request.launch)
     }

@@ -42,6 +42,8 @@ pub enum JoinEnd {
     TimedOut,
     /// An operator discarded it.
     Discarded,
+    /// An operator cancelled its cycle. It opens again if the cycle is resumed.
+    Cancelled,
 }
 
 /// A request that differs from the join that has its name. It changes nothing.
@@ -57,17 +59,31 @@ pub struct JoinConflict {
 }
 
 impl IdentifiedJoin {
+    /// Return how a request differs from the join, for an operator: both places, and which one stays.
+    #[must_use]
+    pub fn disagreement(&self, conflict: &JoinConflict) -> String {
+        let place = |location: &Option<String>| location.clone().unwrap_or_else(|| "a rule".to_owned());
+        format!(
+            "{} made it, {} asks for something else; the first one stays",
+            place(&self.location),
+            place(&conflict.location)
+        )
+    }
+
     /// Return the notes in which messages of a requirement count.
     #[must_use]
     pub fn scope_of(&self, required: &Requirement) -> NoteScope {
         required.cycle.clone().map_or_else(|| self.scope.clone(), NoteScope::Cycle)
     }
 
-    /// Return the messages that it still requires, and those that count in it, oldest first. A chain counts once.
+    /// Return the messages that it still requires, and those that count in it, oldest first. A chain counts once, rather for an entry
+    /// with a type than for one that takes any.
     #[must_use]
     pub fn evaluate(&self, cycles: &Cycles) -> (Vec<Requirement>, Vec<Number>) {
         let (mut missing, mut received, mut counted) = (Vec::new(), Vec::new(), BTreeSet::new());
-        for required in &self.wait_for {
+        let mut entries: Vec<(usize, &Requirement)> = self.wait_for.iter().enumerate().collect();
+        entries.sort_by_key(|(_, required)| required.r#type.is_none());
+        for (place, required) in entries {
             let found =
                 cycles.counting(&self.scope_of(required), &required.worker, required.r#type.as_deref());
             let found = found.into_iter().filter(|(chain, _)| !counted.contains(chain));
@@ -75,12 +91,13 @@ impl IdentifiedJoin {
             // At most as many as were taken.
             let left = required.count - u32::try_from(found.len()).unwrap_or(required.count);
             if left > 0 {
-                missing.push(Requirement { count: left, ..required.clone() });
+                missing.push((place, Requirement { count: left, ..required.clone() }));
             }
             counted.extend(found.iter().map(|(chain, _)| *chain));
             received.extend(found.into_iter().map(|(_, message)| message));
         }
+        missing.sort_unstable_by_key(|(place, _)| *place);
         received.sort_unstable();
-        (missing, received)
+        (missing.into_iter().map(|(_, required)| required).collect(), received)
     }
 }

@@ -3,6 +3,7 @@
 use crate::alarm::Alarm;
 use crate::cycles::NoteScope;
 use crate::decide::Decision;
+use crate::identified_joins::MOST_SINCE;
 use crate::join::{Join, list};
 use crate::join_identity::{IdentifiedJoin, JoinConflict, JoinEnd};
 use crate::level::Level;
@@ -21,7 +22,7 @@ impl Decision<'_> {
     ) -> Vec<RequestedLaunch> {
         let name = request.name.clone().unwrap_or_else(|| message.source.clone());
         if let Some(join) = self.state.joins.identified(&scope, &name).cloned() {
-            self.request_known_join(join, request);
+            self.request_known_join(&join, request);
             return Vec::new();
         }
         let cycle = match &scope {
@@ -46,37 +47,30 @@ impl Decision<'_> {
         };
         let text = format!("join {} is made: {}", self.label(&join), progress(&join));
         self.log(Level::Debug, text);
-        self.update_identified(join)
+        let released = self.update_identified(join);
+        if let Some(oldest) = self.state.joins.open_since_too_many().cloned() {
+            let reason = format!("there are more than {MOST_SINCE} open joins since a moment");
+            self.park_join(&oldest, Alarm::OverdueJoin, &format!("join {}: {reason}", self.label(&oldest)));
+        }
+        released
     }
 
     /// An equal request of a known join changes nothing. A different one neither, but an operator must know.
-    fn request_known_join(&mut self, mut join: Join, request: JoinRequest) {
-        let label = self.label(&join);
+    fn request_known_join(&mut self, join: &Join, request: JoinRequest) {
+        let label = self.label(join);
         if join.is_requested_by(&request) {
             return self.log(Level::Debug, format!("join {label} is known already"));
         }
-        let is_open = self.state.joins.get(join.id).is_some();
-        let Some(identity) = &mut join.identity else { return };
-        let is_known =
-            identity.conflict.as_ref().is_some_and(|conflict| conflict.location == request.location);
-        let shown = |location: &Option<String>| location.clone().unwrap_or_else(|| "a rule".to_owned());
-        let text = format!(
-            "join {label} is requested differently: {} made it, {} asks for something else; the first one stays",
-            shown(&identity.location),
-            shown(&request.location)
-        );
-        let at = self.now.wall;
-        identity.conflict = Some(JoinConflict { message: self.number, at, location: request.location });
+        let Some(identity) = &join.identity else { return };
+        let conflict = JoinConflict { message: self.number, at: self.now.wall, location: request.location };
+        let is_known = identity.conflict.as_ref().is_some_and(|known| known.location == conflict.location);
+        let text = format!("join {label} is requested differently: {}", identity.disagreement(&conflict));
         if is_known {
             self.log(Level::Warning, text);
         } else {
             self.alarm(Alarm::JoinConflict, "", text);
         }
-        let id = join.id;
-        self.change(Change::Join(join));
-        if !is_open {
-            self.change(Change::JoinClosed(id));
-        }
+        self.change(Change::JoinConflict { id: join.id, conflict });
     }
 
     /// Count the record's message, if it was noted, in the identified joins that it concerns. Return the launches that they release.
@@ -100,7 +94,7 @@ impl Decision<'_> {
     }
 
     /// Record a join that was made or has received a message. Return its launches if it is complete.
-    fn update_identified(&mut self, join: Join) -> Vec<RequestedLaunch> {
+    pub(super) fn update_identified(&mut self, join: Join) -> Vec<RequestedLaunch> {
         if !join.is_complete() {
             self.change(Change::Join(join));
             return Vec::new();

@@ -7,6 +7,7 @@ use crate::cycle::Cycle;
 use crate::cycles::NoteScope;
 use crate::identified_joins::IdentifiedJoins;
 use crate::join::Join;
+use crate::join_identity::JoinConflict;
 use crate::run::Number;
 use crate::runs::remove_from_set;
 
@@ -68,6 +69,11 @@ impl Joins {
         self.identified.ended_of(cycle)
     }
 
+    /// Return the open join since a moment that is parked next, if there are too many.
+    pub(super) fn open_since_too_many(&self) -> Option<&Join> {
+        self.get(self.identified.open_since_too_many()?)
+    }
+
     /// Return the ended join since a moment that is forgotten next, if there are too many.
     pub(super) fn ended_too_long_ago(&self) -> Option<Number> {
         self.identified.ended_too_long_ago()
@@ -109,6 +115,15 @@ impl Joins {
     pub(super) fn close(&mut self, id: Number) {
         if let Some(join) = self.remove(id) {
             self.identified.put_ended(join);
+        }
+    }
+
+    /// Note how an identified join was requested differently.
+    pub(super) fn set_conflict(&mut self, id: Number, conflict: &JoinConflict) {
+        let open = self.open.get_mut(&id);
+        let join = open.or_else(|| self.identified.ended_mut(id));
+        if let Some(identity) = join.and_then(|join| join.identity.as_mut()) {
+            identity.conflict = Some(conflict.clone());
         }
     }
 

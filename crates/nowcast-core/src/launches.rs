@@ -117,15 +117,25 @@ impl Decision<'_> {
 
     /// Launch every pending run that is due and not blocked by a hold or a limit.
     pub(super) fn launch_ready_runs(&mut self) {
+        // A run that another one of the same pass has blocked may have kept a later one out of it.
+        while self.launch_ready_once() {}
+    }
+
+    /// Launch the runs that are ready now. Return whether some were launched, and others became blocked by that.
+    fn launch_ready_once(&mut self) -> bool {
+        let (mut is_any_launched, mut is_any_blocked) = (false, false);
         for id in self.state.ready(self.now) {
             // `ready` checks a limit once for each queue, and a worker may have several: an earlier launch of this loop may have
             // reached it.
-            if let Some(run) = self.state.runs.get(&id)
-                && self.state.blocked_by(run).is_none()
-            {
-                self.launch(run.clone());
+            let Some(run) = self.state.runs.get(&id) else { continue };
+            if self.state.blocked_by(run).is_some() {
+                is_any_blocked = true;
+                continue;
             }
+            is_any_launched = true;
+            self.launch(run.clone());
         }
+        is_any_launched && is_any_blocked
     }
 
     fn launch(&mut self, mut run: Run) {
@@ -175,7 +185,8 @@ impl Decision<'_> {
 
     /// Add the retry of a failed run, if it has attempts left; return the new run.
     pub(super) fn retry_if_failed(&mut self, run: &Run, r#type: &str) -> Option<RunId> {
-        let was_stopped_by_operator = matches!(run.stop_requested, Some(StopReason::Killed(_)));
+        let was_stopped_by_operator = matches!(run.stop_requested, Some(StopReason::Killed(_)))
+            || self.is_cancelled(run.cycle.as_ref());
         let is_retried = || self.state.runs.values().any(|other| other.retry_of == Some(run.id));
         if !is_failure(r#type) || was_stopped_by_operator || is_retried() {
             return None;

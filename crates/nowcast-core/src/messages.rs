@@ -109,7 +109,7 @@ impl Decision<'_> {
         }
         // It has come, as one whose rule failed.
         if let Some(message) = report {
-            self.note_expected_message(message);
+            self.note_expected_message(&in_cycle(message, cycle.as_ref()));
         }
         let (source, r#type) =
             message.as_ref().map_or(("unknown", "unknown"), |message| (&message.source, &message.r#type));

@@ -156,7 +156,9 @@ impl Notes {
             chain.messages.push(ChainMessage { message, r#type: note.r#type.clone(), at });
         }
         if chains.len() > MOST_CHAINS {
-            chains.pop_first();
+            // The oldest, unless that is the one that has just had a message.
+            let oldest = chains.keys().find(|number| **number != note.chain()).copied();
+            oldest.map(|oldest| chains.remove(&oldest));
         }
     }
 }

@@ -41,6 +41,18 @@ impl Decision<'_> {
         }
     }
 
+    /// Mark the cycles that are done by a configuration that was not in force when their messages came.
+    pub(super) fn mark_done_cycles(&mut self) {
+        if std::mem::replace(&mut self.state.has_checked_done, true) {
+            return;
+        }
+        let unmarked = self.state.cycles.kept().filter(|(_, kept)| kept.mark.is_none());
+        let unmarked: Vec<Cycle> = unmarked.map(|(cycle, _)| cycle.clone()).collect();
+        for cycle in unmarked {
+            self.mark_if_done(&cycle);
+        }
+    }
+
     /// Mark a cycle that has all messages of `cycles: done:`.
     pub(super) fn mark_if_done(&mut self, cycle: &Cycle) {
         let policy = self.state.policy.clone();
@@ -78,7 +90,7 @@ impl Decision<'_> {
         if cycles.get(cycle).is_none() {
             if cycles.is_forgotten(cycle) {
                 let text = format!(
-                    "cycle {cycle} begins again: what it had before was forgotten, since it had nothing open for longer than `cycles: keep:`"
+                    "cycle {cycle} begins again: what it had before was forgotten (`cycles: keep:`, or more than {MOST_CYCLES} cycles)"
                 );
                 self.log(Level::Warning, text);
             }

@@ -14,6 +14,7 @@ use crate::cycles::{CycleMark, Cycles};
 use crate::expected::Expected;
 use crate::hold::Hold;
 use crate::join::Join;
+use crate::join_identity::JoinConflict;
 use crate::message::Message;
 use crate::notes::Note;
 use crate::parked::Parked;
@@ -225,6 +226,13 @@ pub enum Change {
     Join(Join),
     /// A join was closed. An identified one stays known.
     JoinClosed(Number),
+    /// An identified join, which may have ended, was requested differently.
+    JoinConflict {
+        /// The join.
+        id: Number,
+        /// The request.
+        conflict: JoinConflict,
+    },
     /// An identified join that has ended is known no longer.
     JoinForgotten(Number),
     /// A message or launches were parked.

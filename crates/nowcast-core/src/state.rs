@@ -58,6 +58,8 @@ pub struct State {
     pub rules: (u64, String),
     /// Whether changed rules have been refused since the rules in force were loaded.
     pub rules_refused: bool,
+    /// Whether the kept cycles have been compared with `cycles: done:` as it is configured now.
+    pub has_checked_done: bool,
     /// Whether the manager stops when nothing is left to do.
     pub exit_when_idle: bool,
     /// Whether a worker, run or rule failed. With `--exit-when-idle` it determines the exit status.
@@ -84,6 +86,7 @@ impl State {
             last_number: 0,
             rules: (0, String::new()),
             rules_refused: false,
+            has_checked_done: false,
             exit_when_idle: false,
             has_failures: false,
         }
@@ -171,6 +174,7 @@ impl State {
                 self.activity.closed(*id);
             }
             Change::JoinForgotten(id) => self.joins.forget(*id),
+            Change::JoinConflict { id, conflict } => self.joins.set_conflict(*id, conflict),
             Change::Parked(parked) => {
                 self.parked.insert(parked.id, parked.clone());
                 self.activity.opened(parked.id, parked.cycles().cloned());

@@ -298,6 +298,11 @@ fn write_change(connection: &Connection, by: Number, change: &Change) -> rusqlit
         Change::Run(run) => put_run(connection, by, run),
         Change::Join(join) => put_join(connection, join),
         Change::JoinClosed(id) => close(connection, "UPDATE joins SET closed_by = ?2 WHERE id = ?1", *id, by),
+        Change::JoinConflict { id, conflict } => {
+            // Of a join that may be closed: the rest of its row stays.
+            let set = "UPDATE joins SET body = json_set(body, '$.identity.conflict', json(?2)) WHERE id = ?1";
+            connection.prepare_cached(set)?.execute(params![id.0.cast_signed(), json(conflict)?]).map(|_| ())
+        }
         Change::JoinForgotten(id) => {
             let mut forget = connection.prepare_cached("UPDATE joins SET is_known = 0 WHERE id = ?1")?;
             forget.execute([id.0.cast_signed()]).map(|_| ())

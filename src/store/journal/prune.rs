@@ -123,6 +123,8 @@ fn needed(open: &[Change]) -> BTreeSet<i64> {
                 needed.push(run.cause);
                 needed.extend(run.report.as_ref().map(|report| report.message));
             }
+            // One that has ended is known, but not shown with its messages.
+            Change::Join(join) if join.identity.as_ref().is_some_and(|identity| identity.end.is_some()) => {}
             Change::Join(join) => {
                 needed.push(join.opened_by);
                 needed.extend(&join.received);

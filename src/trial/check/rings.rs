@@ -12,6 +12,7 @@ use super::functions::types_for_rules;
 use super::places::{self, Places};
 use super::problem::{RuleProblem, RuleSeverity};
 use crate::config::Config;
+use nowcast_core::cycles::NoteScope;
 use nowcast_core::run::is_failure;
 use nowcast_core::{CycleOption, NextWorker, ReturnedLaunches};
 
@@ -43,14 +44,20 @@ impl Rings {
     pub(super) fn add(&mut self, config: &Config, case: &CheckCase, answer: &ReturnedLaunches) {
         let message = &case.message;
         let node = (message.source.clone(), message.r#type.clone());
-        let of_join = answer.join.iter().flat_map(|join| &join.launch);
+        // The launches of a join by cycle are of its cycle.
+        let of_scope = answer.join.as_ref().and_then(|join| match &join.scope {
+            Some(NoteScope::Cycle(cycle)) => Some(CycleOption::Label(cycle.clone())),
+            _ => None,
+        });
+        let of_join =
+            answer.join.iter().flat_map(|join| &join.launch).map(|worker| (worker, of_scope.as_ref()));
         let mut added = BTreeSet::new();
-        for worker in answer.next_workers.iter().chain(of_join) {
+        for (worker, of_scope) in answer.next_workers.iter().map(|worker| (worker, None)).chain(of_join) {
             let entry = self.launches.entry((node.clone(), followers(config, worker)));
             added.insert(entry.index());
             let launch = entry.or_default();
             launch.place = launch.place.take().or_else(|| worker.location.clone());
-            let Some(said) = &worker.options.cycle else { continue };
+            let Some(said) = worker.options.cycle.as_ref().or(of_scope) else { continue };
             launch.sets_cycle |= *said != CycleOption::same_as(message.cycle.as_ref());
             self.uses_cycles = true;
         }

@@ -2,9 +2,12 @@
 
 use nowcast_core::commands::cycles::MOST_BACKFILLED;
 use nowcast_core::cycles::NoteScope;
+use nowcast_core::message::Message;
 use nowcast_core::parked::ParkedItem;
 use nowcast_core::rules::ReturnedLaunches;
 use nowcast_core::{Command, Cycle, CycleOption, Ending, JoinRequest, NextWorker, Number};
+
+use pyyaml::Value;
 
 use crate::decisions::story::{Story, configured, delayed, launch, quiet, story, wanted, worker};
 
@@ -97,7 +100,7 @@ fn later_launches_of_a_cancelled_cycle_are_parked_until_it_is_resumed() {
     assert_eq!(refused(&mut manager, rerun), text);
 
     let (answer, heard) = manager.asks(resume("a"));
-    assert_eq!(answer.text, "cycle a is resumed; 2 parked launches are launched");
+    assert_eq!(answer.text, "cycle a is resumed; 2 launches follow");
     assert_eq!(heard.launched, ["rivers", "ssh"]);
     assert_eq!(parked(&manager), []);
     assert_eq!(refused(&mut manager, resume("a")), "cycle a is neither cancelled nor skipped");
@@ -173,4 +176,48 @@ fn a_backfill_begins_all_its_cycles_or_none() {
     let launches = vec![in_cycle("rivers", "x"); MOST_BACKFILLED + 1];
     let text = refused(&mut manager, Command::Backfill { launches, again: false });
     assert_eq!(text, "a backfill has 1 to 1000 launches, not 1001");
+}
+
+#[test]
+fn a_run_that_ended_before_its_cycle_was_cancelled_is_not_retried() {
+    let mut manager = quiet("{weather: {retries: 3}}");
+    let run = manager.wants(in_cycle("weather", "a"));
+    manager.ends(run, Ending::Status(1));
+    cancel(&mut manager, "a");
+    let heard = manager.passes(10);
+    assert!(heard.says("CRITICAL", "the manager reports a crash for it"), "{heard:#?}");
+    assert_eq!((heard.launched, manager.state.runs.len()), (Vec::new(), 0));
+}
+
+#[test]
+fn a_join_of_a_cancelled_cycle_opens_again_with_it() {
+    let mut manager = story(|message, _| {
+        let join = JoinRequest {
+            name: Some("tracks".to_owned()),
+            wait_for: vec![wanted("weather: success"), wanted("ssh: success")],
+            launch: vec![worker("upload")],
+            scope: message.cycle.clone().map(NoteScope::Cycle),
+            ..JoinRequest::default()
+        };
+        let is_asked = message.source == "weather";
+        Ok(ReturnedLaunches { join: Some(join).filter(|_| is_asked), ..Default::default() })
+    });
+    let send = |manager: &mut Story, source: &str, label: &str| {
+        let cycle = Some(cycle(label));
+        manager.hears_message(Message { cycle, ..Message::new(source, "success", Value::Null) }).launched
+    };
+    for label in ["a", "b"] {
+        send(&mut manager, "weather", label);
+        cancel(&mut manager, label);
+        assert!(manager.state.joins.is_empty());
+    }
+    // What comes meanwhile counts.
+    assert_eq!(send(&mut manager, "ssh", "a"), Vec::<String>::new());
+    let (answer, heard) = manager.asks(resume("a"));
+    assert_eq!(
+        (answer.text.as_str(), heard.launched),
+        ("cycle a is resumed; 1 launch follows", vec!["upload".to_owned()])
+    );
+    manager.asks(resume("b"));
+    assert_eq!(send(&mut manager, "ssh", "b"), ["upload"]);
 }

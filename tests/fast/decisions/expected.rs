@@ -2,7 +2,7 @@
 
 use jiff::ZonedDateTime;
 use nowcast_core::message::Message;
-use nowcast_core::{Cycle, Event};
+use nowcast_core::{Command, Cycle, Event};
 use pyyaml::Value;
 
 use crate::decisions::story::{Heard, Story, config, quiet};
@@ -208,4 +208,27 @@ fn the_cycle_of_an_expectation_may_be_moved() {
     let cycle = Some(Cycle::parse("2026-03-16").expect("a label"));
     manager.hears_message(Message { cycle, ..Message::new("rivers", "success", Value::Null) });
     assert!(lates(&manager.passes(11 * 3_600)).is_empty());
+}
+
+#[test]
+fn what_a_cycle_lacked_is_late_until_a_later_one_is_in_time_or_it_is_cancelled() {
+    let expect = "[{worker: rivers, by: '06:00', timezone: America/Vancouver, cycle: '%Y-%m-%d'}]";
+    let mut manager = expecting(expect);
+    let of = |label: &str| Message {
+        cycle: Some(Cycle::parse(label).expect("a label")),
+        ..Message::new("rivers", "success", Value::Null)
+    };
+    let is_late = |manager: &Story| manager.state.expected.values().any(|expected| expected.late.is_some());
+    manager.passes(DAY + 2 * 3_600);
+    assert!(is_late(&manager));
+    manager.hears_message(of("2026-03-16"));
+    assert!(is_late(&manager));
+    assert!(lates(&manager.passes(DAY)).is_empty());
+    assert!(!is_late(&manager), "the next cycle was in time");
+
+    // Something of the cycle comes, and an operator cancels it.
+    manager.hears_message(Message { source: "weather".into(), ..of("2026-03-17") });
+    let cycle = Cycle::parse("2026-03-17").expect("a label");
+    manager.asks(Command::CancelCycle { cycle, reason: None });
+    assert!(lates(&manager.passes(DAY)).is_empty(), "it is not awaited");
 }

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use nowcast_core::Join;
 use nowcast_core::cycles::NoteScope;
-use nowcast_core::identified_joins::MOST_ENDED_SINCE;
+use nowcast_core::identified_joins::MOST_SINCE;
 use nowcast_core::join_identity::JoinEnd;
 use nowcast_core::message::Message;
 use nowcast_core::rules::ReturnedLaunches;
@@ -277,10 +277,10 @@ fn only_the_latest_ended_joins_since_a_moment_are_known() {
         let scope = NoteScope::Since(moment.expect("a moment"));
         Ok(returned(JoinRequest { launch: Vec::new(), ..tracks(scope, &["weather: success"]) }))
     });
-    for second in 0..=MOST_ENDED_SINCE {
+    for second in 0..=MOST_SINCE {
         manager.hears("weather", "success", &second.to_string());
     }
-    assert_eq!(manager.state.joins.ended().count(), MOST_ENDED_SINCE);
+    assert_eq!(manager.state.joins.ended().count(), MOST_SINCE);
     let scope = |second| NoteScope::Since(Timestamp::from_second(second).expect("a moment"));
     assert!(manager.state.joins.identified(&scope(0), "tracks").is_none());
     assert!(manager.state.joins.identified(&scope(1), "tracks").is_some());
@@ -308,4 +308,40 @@ fn a_message_that_is_decided_again_counts_only_in_its_own_cycle() {
     let (_, heard) = manager.asks(Command::Retry { message: None, historical_checklist: false });
     assert_eq!(heard.launched, Vec::<String>::new(), "its message is of no cycle");
     assert_eq!(known(&manager, "today").expect("open").requirements(), "ssh (success)");
+}
+
+#[test]
+fn a_run_counts_rather_for_an_entry_with_a_type() {
+    let mut manager = meeting(&["feeds"], &["feeds", "feeds: success nowcast"]);
+    manager.hears_message(of_cycle("feeds", "success nowcast", "today"));
+    assert_eq!(known(&manager, "today").expect("open").requirements(), "feeds");
+    assert_eq!(manager.hears_message(of_cycle("feeds", "halfway", "today")).launched, ["upload"]);
+}
+
+#[test]
+fn the_same_entries_in_another_order_are_the_same_request() {
+    let mut manager = story(|message, _| {
+        let mut join = tracks(NoteScope::Cycle(cycle("today")), &["weather: success", "ssh: success"]);
+        if message.source == "ssh" {
+            join.wait_for.reverse();
+        }
+        Ok(returned(join))
+    });
+    manager.hears_message(of_cycle("weather", "success", "today"));
+    let heard = manager.hears_message(of_cycle("ssh", "success", "today"));
+    assert!(!heard.log.iter().any(|line| line.contains("differently")), "{heard:#?}");
+}
+
+#[test]
+fn joins_since_a_moment_that_stay_open_are_bounded() {
+    let mut manager = story(|message, _| {
+        let moment = message.payload.as_int().and_then(|second| Timestamp::from_second(second).ok());
+        Ok(returned(tracks(NoteScope::Since(moment.expect("a moment")), &["ssh: success"])))
+    });
+    for second in 0..MOST_SINCE {
+        manager.hears("weather", "success", &second.to_string());
+    }
+    let heard = manager.hears("weather", "success", &MOST_SINCE.to_string());
+    assert!(heard.says("CRITICAL", "there are more than 1000 open joins since a moment"), "{heard:#?}");
+    assert_eq!((manager.state.joins.open().count(), manager.state.parked.len()), (MOST_SINCE, 1));
 }

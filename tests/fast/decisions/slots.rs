@@ -3,10 +3,10 @@
 use nowcast_core::cycles::CycleMark;
 use nowcast_core::hold::HoldTarget;
 use nowcast_core::message::Message;
-use nowcast_core::{Cycle, CycleOption, Ending, NextWorker, Number};
+use nowcast_core::{Cycle, CycleOption, Ending, Event, NextWorker, Number};
 use pyyaml::Value;
 
-use crate::decisions::story::{Story, quiet, worker};
+use crate::decisions::story::{Story, config, quiet, worker};
 
 const TWO: &str = "{rivers: {max cycles: 2}}\ncycles: {done: [{worker: ssh}]}";
 
@@ -150,4 +150,29 @@ fn of_a_hindcast_the_earliest_cycles_run_first_and_all_come_to_an_end() {
         done.extend(run.cycle.map(|cycle| cycle.to_string()));
     }
     assert_eq!(done, labels);
+}
+
+#[test]
+fn cycles_are_compared_with_a_configuration_that_is_loaded_later() {
+    let mut manager = quiet("{}");
+    for label in ["a", "b"] {
+        manager.wants(in_cycle("rivers", label));
+        manager.hears_message(of_cycle("ssh", "success", label));
+    }
+    let policy = config("{rivers: {max cycles: 1}}\ncycles: {done: [{worker: ssh}]}");
+    let heard = manager.happens(Event::Reloaded { policy });
+    assert!(heard.says("INFO", "cycle a is done") && heard.says("INFO", "cycle b is done"), "{heard:#?}");
+    manager.wants(in_cycle("rivers", "c"));
+    assert_eq!(running(&manager, "rivers"), ["a", "b", "c"]);
+}
+
+#[test]
+fn a_cycle_that_waits_for_a_slot_does_not_keep_another_from_running() {
+    let mut manager = quiet("{rivers: {max running: 3, max cycles: 1}}\ncycles: {done: [{worker: ssh}]}");
+    let hold = manager.holds(HoldTarget::All);
+    for label in ["a", "b", "c", "a"] {
+        manager.wants(in_cycle("rivers", label));
+    }
+    manager.asks(nowcast_core::Command::Release { number: hold });
+    assert_eq!(running(&manager, "rivers"), ["a", "a"]);
 }

@@ -1,6 +1,6 @@
 //! Commands about cycles: cancel, resume and skip one, stop its runs, and begin many.
 
-use super::{NAMED, Outcomes};
+use super::{NAMED, Outcomes, refused_by_cancelled};
 use crate::cycle::{Cycle, CycleOption};
 use crate::cycles::{CycleMark, KeptCycle, NoteScope};
 use crate::decide::Decision;
@@ -34,7 +34,7 @@ impl Decision<'_> {
         let joins = self.joins_only_of(cycle);
         let closed = joins.len();
         for join in joins {
-            self.close_join(join, JoinEnd::Discarded);
+            self.close_join(join, JoinEnd::Cancelled);
         }
         let parts = [
             (stopping.len(), "run is stopping", "runs are stopping"),
@@ -69,14 +69,36 @@ impl Decision<'_> {
             self.change(Change::ParkedClosed(id));
             launched.extend(launches.into_iter().filter_map(|launch| self.add_launch(launch)));
         }
+        for released in self.reopen_joins_of(cycle) {
+            launched.extend(self.add_launch(released));
+        }
         let pending = self.pending_notes(&launched);
         let parked = match launched.len() {
             0 => String::new(),
             count => {
-                format!("; {}", counted(count, "parked launch is launched", "parked launches are launched"))
+                format!("; {}", counted(count, "launch follows", "launches follow"))
             }
         };
         Ok((format!("cycle {cycle} is resumed{parked}{pending}"), launched))
+    }
+
+    /// Open the joins by cycle again that were closed when it was cancelled. Return the launches of those that are complete.
+    fn reopen_joins_of(&mut self, cycle: &Cycle) -> Vec<RequestedLaunch> {
+        let ended: Vec<Join> =
+            self.state.joins.ended().filter(|join| join.cycle.as_ref() == Some(cycle)).cloned().collect();
+        let mut released = Vec::new();
+        for mut join in ended {
+            let Some(identity) =
+                join.identity.as_mut().filter(|identity| identity.end == Some(JoinEnd::Cancelled))
+            else {
+                continue;
+            };
+            identity.end = None;
+            (join.requires, join.received) = identity.evaluate(&self.state.cycles);
+            join.deadline = join.timeout.map(|timeout| self.now.steady.after(timeout));
+            released.extend(self.update_identified(join));
+        }
+        released
     }
 
     /// Free the slots of a cycle that will not be done. Nothing of it is stopped.
@@ -130,6 +152,9 @@ impl Decision<'_> {
             };
             return Err(format!("these cycles exist already: {named}{more}; --again launches in them, too"));
         }
+        if let Some(cycle) = labels().find(|cycle| self.is_cancelled(Some(cycle))) {
+            return Err(refused_by_cancelled(cycle));
+        }
         for worker in launches {
             self.check_launch(worker)?;
         }
@@ -173,8 +198,8 @@ impl Decision<'_> {
         ids
     }
 
-    /// The open joins that launch in this cycle only. One that also has launches of others stays open: those of this cycle are parked
-    /// when it is complete.
+    /// The joins by this cycle, and the others that launch in it only. One that also has launches of other cycles stays open: those of
+    /// this cycle are parked when it is complete.
     fn joins_only_of(&self, cycle: &Cycle) -> Vec<Join> {
         let is_only_of = |join: &&Join| {
             let is_of_scope = join
