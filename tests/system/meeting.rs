@@ -4,6 +4,8 @@ use std::fs;
 
 use rustix::process::Signal;
 
+use nowcast::store::History;
+
 use crate::support::python;
 use crate::support::system::{Builder, System, system};
 
@@ -116,6 +118,15 @@ end
     send(&system, "satellite", "2026-03-14");
     system.wait_for_log("manager", "tracks: success of 2026-03-14");
     assert!(system.operation(&["status"]).1.contains("CONFLICT"), "it is shown for a day");
+
+    // Another one changes nothing of the join that has ended: the message that completed it stays that.
+    let history = History::open(&system.path("checklist.journal")).expect("the journal");
+    let [join] = &history.open_now().expect("readable").ended_joins[..] else { panic!("one join") };
+    let closed_by = || history.join(join.id).expect("readable").expect("kept").closed_by;
+    let before = closed_by();
+    assert_eq!(system.send("keyless", "success", "null"), "ack");
+    assert!(before.is_some());
+    assert_eq!(closed_by(), before);
 }
 
 /// What a worker of NEMO_Nowcast sends: no run, and no cycle.
