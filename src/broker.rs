@@ -12,6 +12,7 @@ pub mod record;
 mod refusals;
 pub mod requests;
 
+use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
@@ -27,7 +28,7 @@ use self::presence::StateNote;
 pub use self::presence::noted_state;
 use self::record::Recorder;
 use self::refusals::Refusals;
-use self::requests::{Completed, Requests};
+use self::requests::{Completed, ExceededLimit, Requests};
 use crate::config::{Config, Port, ReloadConfig, WireLimits};
 use crate::exposure;
 use crate::failpoint;
@@ -128,7 +129,8 @@ pub struct Broker {
     has_many_managers: bool,
     recorder: Option<Recorder>,
     limits: WireLimits,
-    overload: RareLine,
+    /// A line for each limit, so that none hides another.
+    overload: BTreeMap<ExceededLimit, RareLine>,
     no_reply: RareLine,
     /// When open requests were last sent again.
     resent: Option<Instant>,
@@ -188,7 +190,8 @@ impl Broker {
         workers.set_backlog(BACKLOG)?;
         workers.set_affinity(IO_THREAD)?;
         workers.set_handshake_ivl(HANDSHAKE_TIMEOUT)?;
-        workers.set_maxmsgsize(config.security.limits.message_size.into())?;
+        // libzmq ends a connection over its limit without a word, so larger frames than are accepted arrive, and are logged.
+        workers.set_maxmsgsize(2 * i64::from(config.security.limits.message_size))?;
         workers.set_zap_domain(access::WORKERS)?;
         let curve = config.zmq.curve.as_ref();
         curve::secure_server(&workers, curve, CurveServer::Broker)?;
@@ -208,7 +211,7 @@ impl Broker {
             has_many_managers: config.has_many_managers,
             recorder: None,
             limits: config.security.limits,
-            overload: RareLine::new(Level::ERROR, log.clone()),
+            overload: BTreeMap::new(),
             no_reply: RareLine::new(Level::WARNING, log.clone()),
             resent: None,
             must_resend: false,
@@ -387,7 +390,8 @@ impl Broker {
                 continue;
             }
             if let Err(limit) = self.requests.add(frames, &self.limits) {
-                self.overload.note(&format!(
+                let line = self.overload.entry(limit);
+                line.or_insert_with(|| RareLine::new(Level::ERROR, self.log.clone())).note(&format!(
                     "requests over the limit `security: limits: {limit}:` are discarded, and their workers get no reply"
                 ));
                 continue;
@@ -527,7 +531,9 @@ impl Broker {
         let Some(config) = reload_config() else { return };
         self.redeliver = config.redeliver;
         self.has_many_managers = config.has_many_managers;
-        self.limits = config.security.limits;
+        // libzmq's limit stays.
+        let message_size = self.limits.message_size;
+        self.limits = WireLimits { message_size, ..config.security.limits };
         if let Err(error) = self.access.reload(&config) {
             self.log.error(format_args!("{error}. The keys that were authorized before stay so"));
         }

@@ -149,7 +149,7 @@ pub(super) fn has_logging_part(logging: &Value, part: &str) -> bool {
     logging.get(part).is_some_and(|part| !part.is_null())
 }
 
-/// The addresses of the broker.
+/// How other programs reach the broker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Zmq {
     /// The broker's host, to which manager and workers connect.
@@ -162,6 +162,8 @@ pub struct Zmq {
     pub workers_port: u16,
     /// `security: curve`: the keys of all connections.
     pub curve: Option<CurveSettings>,
+    /// `security: limits: message size`: the most bytes of a worker's message.
+    pub message_size: u32,
 }
 
 impl Zmq {

@@ -90,7 +90,7 @@ impl ConnectionLimits {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct WireLimits {
-    /// The most bytes of a frame. A connection that sends a larger one is ended.
+    /// The most bytes of a frame. A connection that sends one of more than twice as many is ended.
     #[serde(rename = "message size")]
     pub message_size: u32,
     /// The most frames of a message.
