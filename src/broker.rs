@@ -225,8 +225,8 @@ impl Broker {
         broker.bind_ports(config)?;
         for port in config.open_ports() {
             broker.log.warning(format_args!(
-                "the port for the {} is open to other machines without encryption and keys: see docs/security.md, and set `security:`",
-                port.name()
+                "the {} is open to other machines without encryption and keys: see docs/security.md, and set `security:`",
+                port.description()
             ));
         }
         for found in exposure::of_keys(config) {

@@ -26,6 +26,16 @@ impl Port {
             Port::Logging => "logging",
         }
     }
+
+    /// Return what a person calls it.
+    #[must_use]
+    pub fn description(self) -> &'static str {
+        match self {
+            Port::Manager => "port for the manager",
+            Port::Workers => "port for the workers",
+            Port::Logging => "log port",
+        }
+    }
 }
 
 /// A setting for each kind of port.
