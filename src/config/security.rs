@@ -164,3 +164,23 @@ impl SecuritySettings {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_managers_port_is_for_this_machine_unless_the_configuration_says_otherwise() {
+        let allowed = |settings: &SecuritySettings| settings.allowed(Port::Manager);
+        let mut settings = SecuritySettings::default();
+        assert_eq!(allowed(&settings), AllowedNetworks::ThisMachine);
+        assert_eq!(settings.allowed(Port::Workers), AllowedNetworks::All);
+        assert_eq!(settings.allowed(Port::Logging), AllowedNetworks::All);
+        settings.bind.workers = Some("*".to_owned());
+        assert_eq!(allowed(&settings), AllowedNetworks::ThisMachine);
+        settings.bind.manager = Some("*".to_owned());
+        assert_eq!(allowed(&settings), AllowedNetworks::All);
+        settings.allow.manager = Some(Vec::new());
+        assert_eq!(allowed(&settings), AllowedNetworks::Listed(Vec::new()));
+    }
+}
