@@ -93,6 +93,17 @@ pub enum BrokerError {
         /// The error of ZeroMQ.
         error: zmq::Error,
     },
+    /// The limit of open files leaves no room for workers.
+    #[error(
+        "the limit of {limit} open files is too low: the broker needs {needed}, and one more for each worker that waits; raise its hard \
+         limit: LimitNOFILE= of systemd, minfds= of Supervisor, ulimit -Hn"
+    )]
+    FewFiles {
+        /// The hard limit.
+        limit: u64,
+        /// The lowest one that is high enough.
+        needed: u64,
+    },
     /// The file for the recording cannot be opened.
     #[error("cannot record to {}: {error}. Name a file in a folder that can be written", .file.display())]
     Record {
@@ -180,6 +191,7 @@ impl Broker {
         let context = Context::new();
         context.set_io_threads(IO_THREADS)?;
         let descriptors = Descriptors::raise_limit(log.clone());
+        descriptors.check()?;
         let admission = Admission::bind(&context)?;
         let workers = context.socket(SocketType::ROUTER)?;
         // A ROUTER silently discards replies over its limit. A client that reads its replies never has so many.
