@@ -21,7 +21,7 @@ const RECONNECT_INTERVAL: i32 = 50;
 /// The pause before a message is sent again whose connection was lost soon after it had been sent again; doubled each time.
 const RESEND_PAUSE: Duration = Duration::from_millis(50);
 
-/// The longest pause of that kind. A connection that lasted longer is no reason for one.
+/// The longest pause of that kind. None follows a connection that lasted longer.
 const MAX_RESEND_PAUSE: Duration = Duration::from_secs(30);
 
 /// A connection to the manager through the broker, for one message at a time.
