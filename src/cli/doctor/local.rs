@@ -76,7 +76,11 @@ fn rights(config: &Config) -> Vec<DoctorCheck> {
     };
     let is_changed = "; see that nothing in it was changed";
     let of_journal = journal.iter().map(|found| {
-        let more = if found.is_refused { is_changed } else { " (the manager does so when it starts)" };
+        let more = match found.is_refused {
+            true => is_changed,
+            false if found.is_set_aside() => "; look at what it is before",
+            false => " (the manager does so when it starts)",
+        };
         to_check(found, more)
     });
     let checks: Vec<_> = of_journal.chain(found.iter().map(|found| to_check(found, is_changed))).collect();
