@@ -11,6 +11,7 @@ mod presence;
 pub mod record;
 mod refusals;
 pub mod requests;
+mod unended;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -29,6 +30,7 @@ pub use self::presence::noted_state;
 use self::record::Recorder;
 use self::refusals::Refusals;
 use self::requests::{Completed, ExceededLimit, Requests};
+use self::unended::UnendedMessages;
 use crate::config::{Config, Port, ReloadConfig, WireLimits};
 use crate::exposure;
 use crate::failpoint;
@@ -143,6 +145,7 @@ pub struct Broker {
     /// A line for each limit, so that none hides another.
     overload: BTreeMap<ExceededLimit, RareLine>,
     no_reply: RareLine,
+    unended: UnendedMessages,
     /// When open requests were last sent again.
     resent: Option<Instant>,
     /// They are to be sent again, once the last time is long enough ago.
@@ -225,6 +228,7 @@ impl Broker {
             limits: config.security.limits,
             overload: BTreeMap::new(),
             no_reply: RareLine::new(Level::WARNING, log.clone()),
+            unended: UnendedMessages::new(config.zmq.workers_port, log.clone()),
             resent: None,
             must_resend: false,
             descriptors,
@@ -334,8 +338,15 @@ impl Broker {
             self.admission.as_poll_item()?,
         ];
         let send = self.requests.next_to_send().and_then(|_| self.manager.due());
-        let due =
-            [send, self.resend_due(), self.admission.due(), self.descriptors.due(), self.refusals.due()];
+        let look = Some(self.unended.due());
+        let due = [
+            send,
+            look,
+            self.resend_due(),
+            self.admission.due(),
+            self.descriptors.due(),
+            self.refusals.due(),
+        ];
         let until_due =
             due.into_iter().flatten().min().map(|due| due.saturating_duration_since(Instant::now()));
         let timeout = timeout.into_iter().chain(until_due).min();
@@ -369,6 +380,12 @@ impl Broker {
         self.send_requests()?;
         if ready.has(Source::Replies) {
             self.return_replies(TURN)?;
+        }
+        if self.unended.due() <= Instant::now() {
+            // It reads files of `/proc`.
+            self.descriptors.lend(1);
+            self.unended.look(self.requests.size(), self.limits.waiting_size);
+            self.descriptors.take_back();
         }
         self.refusals.expire();
         self.descriptors.expire();
@@ -415,15 +432,16 @@ impl Broker {
 
     /// Receive the next message, if one has arrived. A message whose key was revoked has no frames.
     fn receive_frames(&mut self) -> zmq::Result<Option<Frames>> {
-        if !self.access.workers.has_keys() {
+        if !self.access.workers.has_keys() && !self.unended.is_watching() {
             return socket::receive(&self.workers);
         }
-        let received = socket::receive_with_user(&self.workers)?;
-        Ok(received.map(
-            |(user, frames)| {
-                if self.access.workers.takes_message_of(&user) { frames } else { Frames::new() }
-            },
-        ))
+        let Some((sender, frames)) = socket::receive_with_sender(&self.workers)? else { return Ok(None) };
+        if let Some(sender) = &sender {
+            self.unended.note_message(sender.descriptor);
+        }
+        let is_taken = !self.access.workers.has_keys()
+            || sender.is_some_and(|sender| self.access.workers.takes_message_of(&sender.user));
+        Ok(Some(if is_taken { frames } else { Frames::new() }))
     }
 
     /// Handle connections that managers made or lost. If there are any, open requests are sent again before new ones.

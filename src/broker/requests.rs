@@ -150,6 +150,12 @@ impl Requests {
         self.open.len()
     }
 
+    /// Return the bytes of all open requests.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.size
+    }
+
     /// Return whether no request is open.
     #[must_use]
     pub fn is_empty(&self) -> bool {
