@@ -11,7 +11,9 @@ mod presence;
 pub mod record;
 mod refusals;
 pub mod requests;
+mod unended;
 
+use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
@@ -27,7 +29,8 @@ use self::presence::StateNote;
 pub use self::presence::noted_state;
 use self::record::Recorder;
 use self::refusals::Refusals;
-use self::requests::{Completed, Requests};
+use self::requests::{Completed, ExceededLimit, Requests};
+use self::unended::UnendedMessages;
 use crate::config::{Config, Port, ReloadConfig, WireLimits};
 use crate::exposure;
 use crate::failpoint;
@@ -92,6 +95,17 @@ pub enum BrokerError {
         /// The error of ZeroMQ.
         error: zmq::Error,
     },
+    /// The limit of open files leaves no room for workers.
+    #[error(
+        "the limit of {limit} open files is too low: the broker needs {needed}, and one more for each worker that waits; raise its hard \
+         limit: LimitNOFILE= of systemd, minfds= of Supervisor, ulimit -Hn"
+    )]
+    FewFiles {
+        /// The hard limit.
+        limit: u64,
+        /// The lowest one that is high enough.
+        needed: u64,
+    },
     /// The file for the recording cannot be opened.
     #[error("cannot record to {}: {error}. Name a file in a folder that can be written", .file.display())]
     Record {
@@ -128,8 +142,10 @@ pub struct Broker {
     has_many_managers: bool,
     recorder: Option<Recorder>,
     limits: WireLimits,
-    overload: RareLine,
+    /// A line for each limit, so that none hides another.
+    overload: BTreeMap<ExceededLimit, RareLine>,
     no_reply: RareLine,
+    unended: UnendedMessages,
     /// When open requests were last sent again.
     resent: Option<Instant>,
     /// They are to be sent again, once the last time is long enough ago.
@@ -178,6 +194,7 @@ impl Broker {
         let context = Context::new();
         context.set_io_threads(IO_THREADS)?;
         let descriptors = Descriptors::raise_limit(log.clone());
+        descriptors.check()?;
         let admission = Admission::bind(&context)?;
         let workers = context.socket(SocketType::ROUTER)?;
         // A ROUTER silently discards replies over its limit. A client that reads its replies never has so many.
@@ -188,7 +205,8 @@ impl Broker {
         workers.set_backlog(BACKLOG)?;
         workers.set_affinity(IO_THREAD)?;
         workers.set_handshake_ivl(HANDSHAKE_TIMEOUT)?;
-        workers.set_maxmsgsize(config.security.limits.message_size.into())?;
+        // libzmq ends a connection over its limit without a word, so larger frames than are accepted arrive, and are logged.
+        workers.set_maxmsgsize(2 * i64::from(config.security.limits.message_size))?;
         workers.set_zap_domain(access::WORKERS)?;
         let curve = config.zmq.curve.as_ref();
         curve::secure_server(&workers, curve, CurveServer::Broker)?;
@@ -208,8 +226,9 @@ impl Broker {
             has_many_managers: config.has_many_managers,
             recorder: None,
             limits: config.security.limits,
-            overload: RareLine::new(Level::ERROR, log.clone()),
+            overload: BTreeMap::new(),
             no_reply: RareLine::new(Level::WARNING, log.clone()),
+            unended: UnendedMessages::new(config.zmq.workers_port, log.clone()),
             resent: None,
             must_resend: false,
             descriptors,
@@ -222,8 +241,8 @@ impl Broker {
         broker.bind_ports(config)?;
         for port in config.open_ports() {
             broker.log.warning(format_args!(
-                "the port for the {} is open to other machines without encryption and keys: see docs/security.md, and set `security:`",
-                port.name()
+                "the {} is open to other machines without encryption and keys: see docs/security.md, and set `security:`",
+                port.description()
             ));
         }
         for found in exposure::of_keys(config) {
@@ -319,8 +338,15 @@ impl Broker {
             self.admission.as_poll_item()?,
         ];
         let send = self.requests.next_to_send().and_then(|_| self.manager.due());
-        let due =
-            [send, self.resend_due(), self.admission.due(), self.descriptors.due(), self.refusals.due()];
+        let look = Some(self.unended.due());
+        let due = [
+            send,
+            look,
+            self.resend_due(),
+            self.admission.due(),
+            self.descriptors.due(),
+            self.refusals.due(),
+        ];
         let until_due =
             due.into_iter().flatten().min().map(|due| due.saturating_duration_since(Instant::now()));
         let timeout = timeout.into_iter().chain(until_due).min();
@@ -355,6 +381,12 @@ impl Broker {
         if ready.has(Source::Replies) {
             self.return_replies(TURN)?;
         }
+        if self.unended.due() <= Instant::now() {
+            // It reads files of `/proc`.
+            self.descriptors.lend(1);
+            self.unended.look(self.requests.size(), self.limits.waiting_size);
+            self.descriptors.take_back();
+        }
         self.refusals.expire();
         self.descriptors.expire();
         self.note_state();
@@ -387,7 +419,8 @@ impl Broker {
                 continue;
             }
             if let Err(limit) = self.requests.add(frames, &self.limits) {
-                self.overload.note(&format!(
+                let line = self.overload.entry(limit);
+                line.or_insert_with(|| RareLine::new(Level::ERROR, self.log.clone())).note(&format!(
                     "requests over the limit `security: limits: {limit}:` are discarded, and their workers get no reply"
                 ));
                 continue;
@@ -399,15 +432,16 @@ impl Broker {
 
     /// Receive the next message, if one has arrived. A message whose key was revoked has no frames.
     fn receive_frames(&mut self) -> zmq::Result<Option<Frames>> {
-        if !self.access.workers.has_keys() {
+        if !self.access.workers.has_keys() && !self.unended.is_watching() {
             return socket::receive(&self.workers);
         }
-        let received = socket::receive_with_user(&self.workers)?;
-        Ok(received.map(
-            |(user, frames)| {
-                if self.access.workers.takes_message_of(&user) { frames } else { Frames::new() }
-            },
-        ))
+        let Some((sender, frames)) = socket::receive_with_sender(&self.workers)? else { return Ok(None) };
+        if let Some(sender) = &sender {
+            self.unended.note_message(sender.descriptor);
+        }
+        let is_taken = !self.access.workers.has_keys()
+            || sender.is_some_and(|sender| self.access.workers.takes_message_of(&sender.user));
+        Ok(Some(if is_taken { frames } else { Frames::new() }))
     }
 
     /// Handle connections that managers made or lost. If there are any, open requests are sent again before new ones.
@@ -527,7 +561,9 @@ impl Broker {
         let Some(config) = reload_config() else { return };
         self.redeliver = config.redeliver;
         self.has_many_managers = config.has_many_managers;
-        self.limits = config.security.limits;
+        // libzmq's limit stays.
+        let message_size = self.limits.message_size;
+        self.limits = WireLimits { message_size, ..config.security.limits };
         if let Err(error) = self.access.reload(&config) {
             self.log.error(format_args!("{error}. The keys that were authorized before stay so"));
         }

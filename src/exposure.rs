@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 
 use uzers::{get_group_by_gid, get_user_by_uid};
 
-use crate::config::Config;
+use crate::config::{Config, JournalSettings};
 use crate::launch::claims_folder;
 use crate::net::curve;
-use crate::private_folder::{OTHERS, OTHERS_WRITE, files_in, is_foreign};
+use crate::private_folder::{Foreign, OTHERS, OTHERS_WRITE, files_in, foreign_in, is_foreign, is_set_aside};
 use crate::rules;
 
 /// The bits of a mode that are the group's.
@@ -23,6 +23,12 @@ const MOST_LOOKS: usize = 10_000;
 
 /// Files of other users cannot be renamed or removed in a folder with this bit.
 const STICKY: u32 = 0o1000;
+
+/// The folders of runs are below those of days, and have files.
+const LEVELS_OF_RUNS: u32 = 3;
+
+/// The most files of other users below the journal that are told.
+const MOST_FOREIGN: usize = 20;
 
 /// A file or folder that other users can read or change, or that belongs to one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +49,14 @@ enum Finding {
     Writable(u32),
     /// Other users can read it or look into it; the mode.
     Readable(u32),
+}
+
+impl Exposure {
+    /// Whether the manager has given it a name under which it is not used.
+    #[must_use]
+    pub fn is_set_aside(&self) -> bool {
+        is_set_aside(&self.path)
+    }
 }
 
 impl fmt::Display for Exposure {
@@ -66,9 +80,31 @@ pub fn of_journal(config: &Config) -> Vec<Exposure> {
     let files = files_in(folder).into_iter().map(|file| (file, OTHERS_WRITE));
     let places = [(folder.clone(), OTHERS_WRITE), (runs, OTHERS), (claims, OTHERS)].into_iter().chain(files);
     let found = places.filter_map(|(path, rights)| find(&path, rights));
+    let found =
+        found.map(|found| Exposure { is_refused: matches!(found.finding, Finding::Foreign(_)), ..found });
+    let foreign =
+        foreign_in_journal(&config.journal).into_iter().take(MOST_FOREIGN).map(|Foreign { path, user }| {
+            let shown = path.display();
+            let repair = if is_set_aside(&path) {
+                format!("rm -r {shown}")
+            } else {
+                format!("mv {shown} {shown}.set-aside")
+            };
+            Exposure { finding: Finding::Foreign(user), repair, is_refused: false, path }
+        });
+    found.chain(foreign).collect()
+}
+
+/// Return what belongs to other users in the folders of runs and among the claims, and the links of other users in the journal's folder. Its
+/// other files and folders are looked at by [`of_journal`].
+#[must_use]
+pub fn foreign_in_journal(journal: &JournalSettings) -> Vec<Foreign> {
+    let runs = journal.runs_folder();
+    let mut found = foreign_in(&journal.folder, 1);
+    found.retain(|foreign| foreign.path.is_symlink());
+    found.extend(foreign_in(&runs, LEVELS_OF_RUNS));
+    found.extend(foreign_in(&claims_folder(&runs), 1));
     found
-        .map(|found| Exposure { is_refused: matches!(found.finding, Finding::Foreign(_)), ..found })
-        .collect()
 }
 
 /// Return what is exposed of the files by which the manager is told what to do: configuration, rules and checklist, and their folders.

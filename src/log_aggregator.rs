@@ -64,8 +64,8 @@ pub struct Aggregator {
     endpoints: Vec<String>,
     /// The handshakes that a publisher ended since the last one that succeeded, by its address.
     failed_handshakes: BTreeMap<String, u32>,
-    /// The ports of publishers that `libzmq` no longer connects to.
-    rejecting_ports: BTreeSet<u16>,
+    /// The addresses of publishers that `libzmq` no longer connects to.
+    rejecting: BTreeSet<String>,
     rejections: RareLine,
     invalid_messages: u64,
     presence: Presence,
@@ -107,7 +107,7 @@ impl Aggregator {
             monitor,
             endpoints: Vec::new(),
             failed_handshakes: BTreeMap::new(),
-            rejecting_ports: BTreeSet::new(),
+            rejecting: BTreeSet::new(),
             rejections: RareLine::new(Level::WARNING, log.clone()),
             invalid_messages: 0,
             presence: Presence::of(NAME),
@@ -171,8 +171,7 @@ impl Aggregator {
                     }
                 }
                 _ => {
-                    self.rejecting_ports
-                        .extend(address.rsplit(':').next().and_then(|port| port.parse::<u16>().ok()));
+                    self.rejecting.insert(address.clone());
                     self.rejections.note(&format!(
                         "the publisher at {address} rejects the log aggregator: compare `security:` of both; after a change, the log \
                          aggregator tries again at SIGHUP"
@@ -183,21 +182,13 @@ impl Aggregator {
         Ok(())
     }
 
-    /// Disconnect from publishers that rejected this program, to connect again. An address may be named by its host or by its number, so
-    /// they are found by the port.
+    /// Disconnect from publishers that rejected this program, to connect again.
     fn disconnect_rejected(&mut self) {
-        let ports = std::mem::take(&mut self.rejecting_ports);
-        let is_rejecting = |endpoint: &String| {
-            endpoint
-                .rsplit(':')
-                .next()
-                .and_then(|port| port.parse().ok())
-                .is_some_and(|port| ports.contains(&port))
-        };
-        let (rejecting, others): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut self.endpoints).into_iter().partition(is_rejecting);
-        self.endpoints = others;
-        self.disconnect(&rejecting);
+        let addresses = std::mem::take(&mut self.rejecting);
+        let rejecting: BTreeSet<String> =
+            addresses.iter().flat_map(|address| endpoints_of(&self.endpoints, address)).collect();
+        self.endpoints.retain(|endpoint| !rejecting.contains(endpoint));
+        self.disconnect(&Vec::from_iter(rejecting));
     }
 
     fn disconnect(&self, endpoints: &[String]) {
@@ -286,6 +277,16 @@ impl Aggregator {
     }
 }
 
+/// Return the endpoint of an address that `libzmq` reports. The address may have the host's number in place of its name: then each
+/// endpoint with that port may be meant.
+fn endpoints_of(endpoints: &[String], address: &str) -> Vec<String> {
+    if endpoints.iter().any(|endpoint| endpoint == address) {
+        return vec![address.to_owned()];
+    }
+    let port = |text: &str| text.rsplit(':').next().map(str::to_owned);
+    endpoints.iter().filter(|endpoint| port(endpoint) == port(address)).cloned().collect()
+}
+
 /// A received log message.
 #[derive(Debug, PartialEq, Eq)]
 pub struct PublishedLine {
@@ -347,6 +348,17 @@ mod tests {
         assert_eq!(line(b"sleep.CRITICAL.core.x", b"decide\n"), of("sleep", 50, "core.x::decide"));
         assert_eq!(line(b"sleep.INFO", b"\xff\n"), of("sleep", 20, "\u{fffd}"));
         assert_eq!(line(b"INFO.sleep.DEBUG", b""), of("INFO.sleep", 10, ""));
+    }
+
+    #[test]
+    fn a_publisher_is_found_by_its_address_and_by_its_port_only_if_that_is_resolved() {
+        let endpoints = ["tcp://salish:4345", "tcp://robot:4345", "tcp://robot:4346"].map(str::to_owned);
+        assert_eq!(endpoints_of(&endpoints, "tcp://robot:4345"), ["tcp://robot:4345"]);
+        assert_eq!(
+            endpoints_of(&endpoints, "tcp://10.0.7.3:4345"),
+            ["tcp://salish:4345", "tcp://robot:4345"]
+        );
+        assert_eq!(endpoints_of(&endpoints, "tcp://10.0.7.3:1"), Vec::<String>::new());
     }
 
     #[test]

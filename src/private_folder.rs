@@ -1,5 +1,6 @@
 //! Folders and files that other users of the machine must not read or change. This module never reads what is in them.
 
+use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
@@ -14,6 +15,9 @@ pub const OTHERS_WRITE: u32 = 0o022;
 
 /// The bits of a mode by which other users have any right.
 pub const OTHERS: u32 = 0o077;
+
+/// The end of the name of what was set aside.
+const SET_ASIDE: &str = "set-aside";
 
 /// Make a folder of mode 0700, or take these rights of others away from one that is there, with a warning.
 ///
@@ -92,6 +96,54 @@ pub fn files_in(folder: &Path) -> Vec<PathBuf> {
         .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file()))
         .map(|entry| entry.path())
         .collect()
+}
+
+/// A file, folder or link that belongs to another user, or a link to one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Foreign {
+    /// Where it is.
+    pub path: PathBuf,
+    /// The user.
+    pub user: u32,
+}
+
+/// Return what belongs to other users in a folder, and in its folders down to so many levels. This user's own links are followed.
+#[must_use]
+pub fn foreign_in(folder: &Path, levels: u32) -> Vec<Foreign> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        let Ok(own) = fs::symlink_metadata(&path) else { continue };
+        let target = if own.is_symlink() { fs::metadata(&path).ok() } else { None };
+        let owners = [Some(own.uid()), target.as_ref().map(MetadataExt::uid)];
+        if let Some(user) = owners.into_iter().flatten().find(|user| is_foreign(*user)) {
+            found.push(Foreign { path, user });
+        } else if levels > 1 && target.unwrap_or(own).is_dir() {
+            found.extend(foreign_in(&path, levels - 1));
+        }
+    }
+    found
+}
+
+/// Give a file, folder or link a name under which it is not used. Return the name.
+///
+/// # Errors
+/// It cannot be renamed.
+pub fn set_aside(path: &Path) -> io::Result<PathBuf> {
+    let name = |number: u32| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(format!(".{number}.{SET_ASIDE}"));
+        PathBuf::from(name)
+    };
+    let free = (1..).map(name).find(|name| fs::symlink_metadata(name).is_err()).unwrap_or_else(|| name(0));
+    fs::rename(path, &free)?;
+    Ok(free)
+}
+
+/// Whether a name is one that [`set_aside`] gave.
+#[must_use]
+pub fn is_set_aside(path: &Path) -> bool {
+    path.extension() == Some(OsStr::new(SET_ASIDE))
 }
 
 /// Whether a user is neither this process's nor root.

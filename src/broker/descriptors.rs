@@ -13,11 +13,18 @@ use jiff::Timestamp;
 use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+use super::BrokerError;
 use crate::net::broker_state::Shortage;
 use pylogging::Logger;
 
 /// The number of descriptors that workers do not get. They are for managers that connect, and for files.
 const RESERVE: u64 = 16;
+
+/// The descriptors of the broker's own sockets and threads.
+const OWN: u64 = 32;
+
+/// With fewer descriptors for workers, the broker does not start.
+const FEW_WORKERS: u64 = 4;
 
 /// The reserve is at most a quarter of the hard limit.
 const PART: u64 = 4;
@@ -70,6 +77,18 @@ impl Descriptors {
                 .info(format_args!("limit of open files: {hard}, {reserve} reserved for the manager"));
         }
         descriptors
+    }
+
+    /// Check before the ports are bound that there are enough descriptors for them and for some workers.
+    pub(super) fn check(&self) -> Result<(), BrokerError> {
+        let (Some(limit), Some(soft)) = (self.hard, self.soft) else { return Ok(()) };
+        // Reading the folder takes one.
+        let open = fs::read_dir("/proc/self/fd").map_or(soft, |open| (open.count() as u64).saturating_sub(1));
+        let needed = open + OWN + FEW_WORKERS;
+        if soft < needed {
+            return Err(BrokerError::FewFiles { limit, needed: needed + RESERVE });
+        }
+        Ok(())
     }
 
     /// Whether another worker may keep its descriptor: not if workers have half of the reserve.

@@ -66,7 +66,9 @@ impl Requests {
         let client = frames.first().cloned().unwrap_or_default();
         let of_client = self.per_client.get(&client).copied().unwrap_or_default();
         let (count, size) = (self.open.len(), self.size + size(&frames));
+        let largest = frames.iter().map(Vec::len).max().unwrap_or_default();
         for (value, limit, key) in [
+            (largest, usize::try_from(limits.message_size).unwrap_or(usize::MAX), "message size"),
             (frames.len() - 1, limits.frames, "frames"),
             (count + 1, limits.requests, "requests"),
             (of_client + 1, limits.requests_per_client, "requests per client"),
@@ -146,6 +148,12 @@ impl Requests {
     #[must_use]
     pub fn len(&self) -> usize {
         self.open.len()
+    }
+
+    /// Return the bytes of all open requests.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.size
     }
 
     /// Return whether no request is open.
@@ -238,7 +246,8 @@ mod tests {
     #[test]
     fn a_request_that_is_larger_than_a_manager_gets_otherwise_is_sent() {
         let mut requests = Requests::new(7);
-        requests.add(vec![vec![b'x'; 2 * MAX_SENT]], &WireLimits::default()).unwrap();
+        let limits = WireLimits { message_size: u32::MAX, ..WireLimits::default() };
+        requests.add(vec![vec![b'x'; 2 * MAX_SENT]], &limits).unwrap();
         assert!(send(&mut requests).is_some());
     }
 

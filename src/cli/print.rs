@@ -3,13 +3,15 @@
 use std::io::{self, BufWriter, ErrorKind, Write};
 use std::process::ExitCode;
 
+use serde::Serialize;
 use serde::ser::{SerializeMap, SerializeSeq};
-use serde::{Serialize, Serializer};
+use serde_json::Serializer;
+use serde_json::ser::{Formatter, PrettyFormatter};
 
 use super::table::Table;
 use super::terminal::Terminal;
 use error_text::with_causes;
-use pylogging::escape;
+use pylogging::{escape, is_obeyed};
 use pyyaml::{Keys, Value};
 
 /// Bytes that are written at once.
@@ -37,12 +39,69 @@ pub(super) fn page(text: &str) -> ExitCode {
 
 /// Write one JSON document.
 pub(super) fn json(document: &impl Serialize) -> ExitCode {
-    match serde_json::to_string_pretty(document) {
-        Ok(text) => status(write(format!("{text}\n").as_bytes())),
+    let mut text = Vec::new();
+    match document.serialize(&mut Serializer::with_formatter(&mut text, JsonText::default())) {
+        Ok(()) => {
+            text.push(b'\n');
+            status(write(&text))
+        }
         Err(error) => {
             complain(&format!("cannot write JSON: {error}"));
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Indented JSON in which no text has a character that a terminal would obey.
+#[derive(Default)]
+struct JsonText(PrettyFormatter<'static>);
+
+impl Formatter for JsonText {
+    fn write_string_fragment<W: ?Sized + Write>(&mut self, out: &mut W, text: &str) -> io::Result<()> {
+        for letter in text.chars() {
+            if is_obeyed(letter) {
+                write!(out, "\\u{:04x}", u32::from(letter))?;
+            } else {
+                write!(out, "{letter}")?;
+            }
+        }
+        Ok(())
+    }
+
+    fn begin_array<W: ?Sized + Write>(&mut self, out: &mut W) -> io::Result<()> {
+        self.0.begin_array(out)
+    }
+
+    fn end_array<W: ?Sized + Write>(&mut self, out: &mut W) -> io::Result<()> {
+        self.0.end_array(out)
+    }
+
+    fn begin_array_value<W: ?Sized + Write>(&mut self, out: &mut W, first: bool) -> io::Result<()> {
+        self.0.begin_array_value(out, first)
+    }
+
+    fn end_array_value<W: ?Sized + Write>(&mut self, out: &mut W) -> io::Result<()> {
+        self.0.end_array_value(out)
+    }
+
+    fn begin_object<W: ?Sized + Write>(&mut self, out: &mut W) -> io::Result<()> {
+        self.0.begin_object(out)
+    }
+
+    fn end_object<W: ?Sized + Write>(&mut self, out: &mut W) -> io::Result<()> {
+        self.0.end_object(out)
+    }
+
+    fn begin_object_key<W: ?Sized + Write>(&mut self, out: &mut W, first: bool) -> io::Result<()> {
+        self.0.begin_object_key(out, first)
+    }
+
+    fn begin_object_value<W: ?Sized + Write>(&mut self, out: &mut W) -> io::Result<()> {
+        self.0.begin_object_value(out)
+    }
+
+    fn end_object_value<W: ?Sized + Write>(&mut self, out: &mut W) -> io::Result<()> {
+        self.0.end_object_value(out)
     }
 }
 
@@ -63,8 +122,8 @@ fn write_list<T: Serialize>(
     out: &mut impl Write,
     items: impl Iterator<Item = anyhow::Result<T>>,
 ) -> anyhow::Result<io::Result<()>> {
-    let mut serializer = serde_json::Serializer::pretty(&mut *out);
-    let mut list = match Serializer::serialize_seq(&mut serializer, None) {
+    let mut serializer = Serializer::with_formatter(&mut *out, JsonText::default());
+    let mut list = match serde::Serializer::serialize_seq(&mut serializer, None) {
         Ok(list) => list,
         Err(error) => return Ok(Err(error.into())),
     };
@@ -112,7 +171,7 @@ pub(super) fn status(written: io::Result<()>) -> ExitCode {
 pub(super) struct Json<'a>(pub &'a Value);
 
 impl Serialize for Json<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self.0 {
             Value::Null => serializer.serialize_unit(),
             Value::Bool(flag) => serializer.serialize_bool(*flag),
@@ -133,7 +192,7 @@ impl Serialize for Json<'_> {
     }
 }
 
-fn sequence<'a, S: Serializer>(
+fn sequence<'a, S: serde::Serializer>(
     items: impl ExactSizeIterator<Item = &'a Value>,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
@@ -172,6 +231,19 @@ mod tests {
         let expected = "{\"z\":\"2026-03-14\",\"a\":\".nan\",\"1\":\"2026-03-14T04:40:12\",\"s\":[\"b\"],\"t\":\"2026\",\
                         \"b\":\"!!binary |\\n  aGk=\"}";
         assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn no_text_in_json_controls_a_terminal_and_it_is_read_as_it_was() {
+        let texts = ["a\u{9b}31m\u{202e}b\u{2028}c\x1b\u{7f}", "Gezeiten 🌊\n"];
+        let mut out = Vec::new();
+        write_list(&mut out, texts.iter().map(Ok)).unwrap().unwrap();
+        let out = String::from_utf8(out).unwrap();
+        assert!(
+            out.contains(r"a\u009b31m\u202eb\u2028c\u001b\u007f") && out.contains(r"Gezeiten 🌊\n"),
+            "{out}"
+        );
+        assert_eq!(serde_json::from_str::<Vec<String>>(&out).unwrap(), texts);
     }
 
     #[test]

@@ -13,6 +13,7 @@ use super::environment::{self, Lookup};
 use super::problem::{ConfigError, Problem, Severity};
 use super::raw::{RawManagers, RawRegistry, RawRun, RawZmq};
 use super::regular::read_regular;
+use super::security::WireLimits;
 use super::words::{not_yaml, reworded};
 use error_text::closest;
 use nowcast_core::RegisteredWorker;
@@ -147,7 +148,7 @@ impl ConfigCheck<'_> {
             value: substituted,
             checklist_file,
             python,
-            zmq: Zmq { curve, ..zmq? },
+            zmq: Zmq { curve, message_size: security.limits.message_size, ..zmq? },
             log_ports: log_ports?,
             redeliver: broker.redeliver.unwrap_or(true),
             security,
@@ -191,6 +192,7 @@ impl ConfigCheck<'_> {
             manager_port: raw.ports.manager,
             workers_port: raw.ports.workers,
             curve: None,
+            message_size: WireLimits::default().message_size,
         })
     }
 

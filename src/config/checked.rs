@@ -98,17 +98,25 @@ impl Config {
         self.security.bind.get(port).map_or_else(|| self.zmq.bind_address(), String::as_str)
     }
 
-    /// Return the broker's ports to which other machines can connect without a key.
+    /// Return the kinds of ports to which other machines can connect without a key.
     #[must_use]
     pub fn open_ports(&self) -> Vec<Port> {
         let is_loopback = |address: &str| {
             address == "localhost" || address.parse().is_ok_and(|address: Ipv4Addr| address.is_loopback())
         };
-        let is_open = |port: &Port| {
-            !is_loopback(self.bind_address(*port))
-                && self.security.allowed(*port) != AllowedNetworks::ThisMachine
+        let log_ports = if has_logging_part(&self.logging, "publisher") {
+            self.log_ports.values().flatten().collect()
+        } else {
+            Vec::new()
         };
-        let ports = [Port::Workers, Port::Manager].into_iter();
+        let is_bound_openly = |port: Port| match port {
+            Port::Logging => log_ports.iter().any(|port| !is_loopback(self.log_bind_address(port))),
+            Port::Manager | Port::Workers => !is_loopback(self.bind_address(port)),
+        };
+        let is_open = |port: &Port| {
+            is_bound_openly(*port) && self.security.allowed(*port) != AllowedNetworks::ThisMachine
+        };
+        let ports = [Port::Workers, Port::Manager, Port::Logging].into_iter();
         ports.filter(|port| self.zmq.curve.is_none() && is_open(port)).collect()
     }
 
@@ -124,17 +132,21 @@ impl Config {
         self.log_addresses(self.log_ports.get(name).or_else(|| self.log_ports.get(POOL)))
     }
 
-    /// Return the addresses of ports. A plain number is bound where the broker's ports are. An aggregator on another
+    /// Return the address on which a log port is bound. A plain number is bound where the broker's ports are. An aggregator on another
     /// host connects to a port with a host, so that one is bound on all interfaces.
+    fn log_bind_address(&self, port: &LogPort) -> &str {
+        match self.security.bind.get(Port::Logging) {
+            Some(address) => address,
+            None if port.host.is_some() => "*",
+            None => self.zmq.bind_address(),
+        }
+    }
+
+    /// Return the addresses of ports.
     fn log_addresses(&self, ports: Option<&Vec<LogPort>>) -> Vec<String> {
         let mut addresses = Vec::new();
-        for LogPort { host, port } in ports.into_iter().flatten() {
-            let address = match self.security.bind.get(Port::Logging) {
-                Some(address) => address,
-                None if host.is_some() => "*",
-                None => self.zmq.bind_address(),
-            };
-            let address = format!("tcp://{address}:{port}");
+        for port in ports.into_iter().flatten() {
+            let address = format!("tcp://{}:{}", self.log_bind_address(port), port.port);
             // A worker that runs on several hosts has the same port on each.
             if !addresses.contains(&address) {
                 addresses.push(address);
@@ -149,7 +161,7 @@ pub(super) fn has_logging_part(logging: &Value, part: &str) -> bool {
     logging.get(part).is_some_and(|part| !part.is_null())
 }
 
-/// The addresses of the broker.
+/// How other programs reach the broker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Zmq {
     /// The broker's host, to which manager and workers connect.
@@ -162,6 +174,8 @@ pub struct Zmq {
     pub workers_port: u16,
     /// `security: curve`: the keys of all connections.
     pub curve: Option<CurveSettings>,
+    /// `security: limits: message size`: the most bytes of a worker's message.
+    pub message_size: u32,
 }
 
 impl Zmq {

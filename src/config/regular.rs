@@ -21,10 +21,15 @@ pub fn read_regular(path: &Path) -> io::Result<Vec<u8>> {
 /// As for [`read_regular`], and when the file is larger.
 pub fn read_regular_up_to(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     let mut file = open_regular(path)?;
+    let too_large = || io::Error::other(format!("it has more than {most} bytes"));
+    if file.metadata()?.len() > most {
+        return Err(too_large());
+    }
     let mut content = Vec::new();
+    // It may grow meanwhile.
     file.by_ref().take(most.saturating_add(1)).read_to_end(&mut content)?;
     if content.len() as u64 > most {
-        return Err(io::Error::other(format!("it has more than {most} bytes")));
+        return Err(too_large());
     }
     Ok(content)
 }

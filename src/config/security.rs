@@ -26,6 +26,16 @@ impl Port {
             Port::Logging => "logging",
         }
     }
+
+    /// Return what a person calls it.
+    #[must_use]
+    pub fn description(self) -> &'static str {
+        match self {
+            Port::Manager => "port for the manager",
+            Port::Workers => "port for the workers",
+            Port::Logging => "log port",
+        }
+    }
 }
 
 /// A setting for each kind of port.
@@ -90,7 +100,7 @@ impl ConnectionLimits {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct WireLimits {
-    /// The most bytes of a frame. A connection that sends a larger one is ended.
+    /// The most bytes of a frame. A connection that sends one of more than twice as many is ended.
     #[serde(rename = "message size")]
     pub message_size: u32,
     /// The most frames of a message.
@@ -152,5 +162,25 @@ impl SecuritySettings {
             None if port == Port::Manager && self.bind.get(port).is_none() => AllowedNetworks::ThisMachine,
             None => AllowedNetworks::All,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_managers_port_is_for_this_machine_unless_the_configuration_says_otherwise() {
+        let allowed = |settings: &SecuritySettings| settings.allowed(Port::Manager);
+        let mut settings = SecuritySettings::default();
+        assert_eq!(allowed(&settings), AllowedNetworks::ThisMachine);
+        assert_eq!(settings.allowed(Port::Workers), AllowedNetworks::All);
+        assert_eq!(settings.allowed(Port::Logging), AllowedNetworks::All);
+        settings.bind.workers = Some("*".to_owned());
+        assert_eq!(allowed(&settings), AllowedNetworks::ThisMachine);
+        settings.bind.manager = Some("*".to_owned());
+        assert_eq!(allowed(&settings), AllowedNetworks::All);
+        settings.allow.manager = Some(Vec::new());
+        assert_eq!(allowed(&settings), AllowedNetworks::Listed(Vec::new()));
     }
 }

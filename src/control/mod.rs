@@ -289,6 +289,10 @@ fn identity(file: &fs::Metadata) -> (u64, u64) {
 
 #[cfg(test)]
 mod tests {
+    use std::mem::MaybeUninit;
+
+    use rustix::fs::inotify;
+
     use super::call::{Service, call, service};
     use super::*;
     use nowcast_core::{Command, Number};
@@ -447,5 +451,60 @@ mod tests {
         };
         assert!(turns >= 4 && calls[0].1.user == user);
         writing.join().unwrap().unwrap();
+    }
+
+    /// With its own name from the beginning, others could reach it before it has its mode.
+    #[test]
+    fn the_socket_comes_from_a_private_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let watch = inotify::init(inotify::CreateFlags::NONBLOCK).unwrap();
+        let flags = inotify::WatchFlags::CREATE | inotify::WatchFlags::MOVED_TO;
+        inotify::add_watch(&watch, folder.path(), flags).unwrap();
+        let _control = Control::bind(folder.path()).unwrap();
+        let mut buffer = [MaybeUninit::uninit(); 4_096];
+        let mut reader = inotify::Reader::new(&watch, &mut buffer);
+        let mut made = Vec::new();
+        while let Ok(event) = reader.next() {
+            let name = event.file_name().unwrap().to_str().unwrap();
+            made.push((event.events().contains(inotify::ReadFlags::CREATE), name.to_owned()));
+        }
+        assert!(made[0].0 && made[0].1.starts_with(PRIVATE_FOLDER), "{made:?}");
+        assert_eq!(made[1..], [(false, NAME.to_owned())]);
+    }
+
+    /// Only root can become another user.
+    #[cfg(feature = "system-tests")]
+    #[test]
+    fn another_user_gets_no_answer_whatever_the_modes_of_folder_and_socket_are() {
+        const ASK: &str = r#"
+import socket, sys
+control = socket.socket(socket.AF_UNIX)
+control.connect(sys.argv[1])
+try:
+    control.sendall(b'{"user": "ana", "command": null}\n')
+    print(control.recv(1000))
+except OSError:
+    print("closed")
+"#;
+        let folder = tempfile::tempdir().unwrap();
+        let mut control = Control::bind(folder.path()).unwrap();
+        let socket = folder.path().join(NAME);
+        for (path, mode) in [(folder.path(), 0o711), (&socket, 0o666)] {
+            fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        }
+        let mut other = std::process::Command::new("setpriv")
+            .args(["--reuid", "65534", "--clear-groups", "--", "/usr/bin/python3", "-c", ASK])
+            .arg(&socket)
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        while other.try_wait().unwrap().is_none() {
+            crate::net::socket::poll(&mut control.poll_items(), 50).unwrap();
+            assert!(control.receive().is_empty());
+        }
+        let output = other.wait_with_output().unwrap();
+        assert!(output.status.success());
+        let output = String::from_utf8_lossy(&output.stdout);
+        assert!(output == "b''\n" || output == "closed\n", "{output}");
     }
 }

@@ -287,8 +287,14 @@ mod tests {
         broker.bind("tcp://127.0.0.1:*").unwrap();
         let endpoint = broker.get_last_endpoint().unwrap().unwrap();
         let port = endpoint.rsplit(':').next().unwrap().parse().unwrap();
-        let zmq =
-            Zmq { host: "127.0.0.1".into(), bind: None, manager_port: port, workers_port: 1, curve: None };
+        let zmq = Zmq {
+            host: "127.0.0.1".into(),
+            bind: None,
+            manager_port: port,
+            workers_port: 1,
+            curve: None,
+            message_size: 64_000_000,
+        };
         let identity = ManagerIdentity {
             session: "1".to_owned(),
             process: 1,

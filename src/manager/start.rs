@@ -33,6 +33,9 @@ use pylogging::Logger;
 /// A file in the journal's folder that names the checklist file which was once written.
 const CHECKLIST_NOTE: &str = "checklist-file";
 
+/// The most files of other users that one log line names.
+const MOST_NAMED: usize = 5;
+
 impl Manager {
     /// Open the journal, load the rules and connect to the broker, which may start later.
     ///
@@ -116,12 +119,38 @@ fn make_private(config: &Config, log: &Logger) -> Result<(), JournalError> {
             repaired => repaired.map_err(unusable(&file))?,
         }
     }
+    set_foreign_aside(config, log)?;
     for found in exposure::of_inputs(config) {
         log.warning(format_args!(
             "{found}, and so can change what the system does; run {}, and see that nothing was changed",
             found.repair
         ));
     }
+    Ok(())
+}
+
+/// Give what other users have put into the journal's folder, the folders of runs and the claims a name under which it is not used. It could
+/// name a process of theirs or of this user's as that of a worker, to be ended as one. The manager starts without it.
+fn set_foreign_aside(config: &Config, log: &Logger) -> Result<(), JournalError> {
+    let found = exposure::foreign_in_journal(&config.journal);
+    let mut renamed = Vec::new();
+    for foreign in found.iter().filter(|foreign| !private_folder::is_set_aside(&foreign.path)) {
+        let unusable = |error| JournalError::Unusable { file: foreign.path.clone(), error };
+        let name = private_folder::set_aside(&foreign.path).map_err(unusable)?;
+        renamed.push(format!("{} (of uid {})", name.display(), foreign.user));
+    }
+    if renamed.is_empty() {
+        return Ok(());
+    }
+    let more = renamed.len().saturating_sub(MOST_NAMED);
+    let and_more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    renamed.truncate(MOST_NAMED);
+    log.critical(format_args!(
+        "other users have put files or folders into the journal's folder, by which the manager could take their processes for workers; \
+         renamed and not used: {}{and_more}. Look at what they are, and remove them; if they are this system's, give them to its user \
+         with chown and take the end off their names",
+        renamed.join(", ")
+    ));
     Ok(())
 }
 

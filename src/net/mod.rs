@@ -13,6 +13,7 @@ pub mod monitor;
 pub mod port_access;
 pub mod proxy;
 pub mod rare_line;
+pub mod received_bytes;
 pub mod redaction;
 pub mod socket;
 pub mod watch;

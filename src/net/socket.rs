@@ -47,16 +47,6 @@ pub fn receive_or_probe(socket: &Socket) -> zmq::Result<Option<Received>> {
     receive_rest(socket, &first).map(|frames| Some(Received::Message(frames)))
 }
 
-/// Receive the next message, if one has arrived, and the name that ZAP gave the user of its connection.
-///
-/// # Errors
-/// As [`receive`].
-pub fn receive_with_user(socket: &Socket) -> zmq::Result<Option<(String, Frames)>> {
-    let Some(mut first) = receive_first(socket)? else { return Ok(None) };
-    let user = first.gets("User-Id").unwrap_or_default().to_owned();
-    receive_rest(socket, &first).map(|frames| Some((user, frames)))
-}
-
 /// The connection that a message came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sender {

@@ -13,13 +13,16 @@ use std::time::{Duration, Instant};
 
 use super::checklist_note::ChecklistNote;
 use super::seal::Seal;
-use crate::config::{copy_regular, read_regular};
+use crate::config::{copy_regular, read_regular_up_to};
 use crate::failpoint;
 use nowcast_core::Number;
 use pyyaml::{Keys, Map, Value};
 
 /// Bytes above which the file is written beside the loop instead of in it.
 const LARGE: usize = 1_000_000;
+
+/// The most bytes of a file that is read. Read whole, a larger one could take all memory.
+const MAX_SIZE: u64 = 1 << 30;
 
 /// How long a small file waits for more changes, unless a launched worker may read it.
 const GATHER: Duration = Duration::from_millis(20);
@@ -61,6 +64,10 @@ pub type Snapshot = (Number, Value);
 
 /// Device, inode, time of the last change and size of a file: one of them changes when a program changes the file.
 type FileStamp = (u64, u64, i64, i64, u64);
+
+fn is_too_large(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|found| found.is_file() && found.len() > MAX_SIZE)
+}
 
 fn stamp(file: &fs::Metadata) -> FileStamp {
     (file.dev(), file.ino(), file.mtime(), file.mtime_nsec(), file.len())
@@ -171,7 +178,7 @@ impl ChecklistFile {
     pub fn load(&mut self) -> Result<ChecklistFileContent, LoadError> {
         // Before it is read, so that a change meanwhile is noticed by the next write.
         self.accept();
-        let problem = match read_regular(&self.path) {
+        let problem = match read_regular_up_to(&self.path, MAX_SIZE) {
             Ok(bytes) => {
                 self.last_size = bytes.len();
                 self.take_note(self.written.unwrap_or_default());
@@ -215,7 +222,9 @@ impl ChecklistFile {
     #[must_use]
     pub fn is_changed(&self) -> bool {
         let is_changed = |seal: Seal| !seal.is_whole || self.is_older(seal);
-        read_regular(&self.path).is_ok_and(|bytes| Seal::read(&bytes).is_none_or(is_changed))
+        is_too_large(&self.path)
+            || read_regular_up_to(&self.path, MAX_SIZE)
+                .is_ok_and(|bytes| Seal::read(&bytes).is_none_or(is_changed))
     }
 
     /// Return the first free name for a copy of a kind.
@@ -231,7 +240,11 @@ impl ChecklistFile {
 
     /// Rename the file, which is not a checklist.
     fn set_aside(&self) -> io::Result<PathBuf> {
-        let kept = self.free_name("damaged")?;
+        self.rename_as("damaged")
+    }
+
+    fn rename_as(&self, kind: &str) -> io::Result<PathBuf> {
+        let kept = self.free_name(kind)?;
         fs::rename(&self.path, &kept)?;
         Ok(kept)
     }
@@ -260,9 +273,11 @@ impl ChecklistFile {
         let is_as_written = |seal: Seal| seal.is_whole && Some(seal.event) == self.written;
         if Some(found) != self.known
             // It may have been touched only.
-            && !read_regular(&self.path).is_ok_and(|bytes| Seal::read(&bytes).is_some_and(is_as_written))
+            && !read_regular_up_to(&self.path, MAX_SIZE).is_ok_and(|bytes| Seal::read(&bytes).is_some_and(is_as_written))
         {
-            self.copy = Some(self.copy_as("changed")?);
+            // A copy could fill the disk.
+            let keep = if is_too_large(&self.path) { Self::rename_as } else { Self::copy_as };
+            self.copy = Some(keep(self, "changed")?);
             self.known = Some(found);
         }
         Ok(())

@@ -18,6 +18,12 @@ const KEEPALIVE_IDLE: i32 = 900;
 /// Milliseconds until connecting to the broker is retried; doubled each time up to a second.
 const RECONNECT_INTERVAL: i32 = 50;
 
+/// The pause before a message is sent again whose connection was lost soon after it had been sent again; doubled each time.
+const RESEND_PAUSE: Duration = Duration::from_millis(50);
+
+/// The longest pause of that kind. None follows a connection that lasted longer.
+const MAX_RESEND_PAUSE: Duration = Duration::from_secs(30);
+
 /// A connection to the manager through the broker, for one message at a time.
 ///
 /// A message whose reply has not come is sent again if the connection to the broker is lost, and for no other
@@ -32,10 +38,19 @@ pub struct Client {
     cycle: Option<Cycle>,
     /// The message that awaits its reply.
     open: Option<String>,
+    resending: Resending,
     /// Reads the settings again, if there is anything to read.
     read_settings: Option<Box<dyn Fn() -> Option<Zmq> + Send>>,
     // Declared after the sockets, so that it is dropped after them.
     context: Context,
+}
+
+/// When the message is sent again. A broker that ends each connection must not get it without a pause.
+#[derive(Debug, Default)]
+struct Resending {
+    due: Option<Instant>,
+    pause: Duration,
+    last: Option<Instant>,
 }
 
 /// A REQ socket. It reconnects by itself, but does not repeat what it sent.
@@ -74,6 +89,17 @@ pub enum ClientError {
     /// The key files cannot be used.
     #[error(transparent)]
     Key(#[from] KeyError),
+    /// The broker would discard the message.
+    #[error(
+        "the message has {size} bytes, and may have {limit}; put large data into a file and its path into the payload, or raise \
+         `security: limits: message size:`, also in the broker's configuration"
+    )]
+    TooLarge {
+        /// The bytes of the message.
+        size: usize,
+        /// The most bytes of a message.
+        limit: u32,
+    },
     /// The reply is not a message.
     #[error("the manager's reply cannot be read: {0}")]
     Reply(#[from] DecodeError),
@@ -96,6 +122,7 @@ impl Client {
             run,
             cycle,
             open: None,
+            resending: Resending::default(),
             read_settings: None,
             context,
         })
@@ -112,14 +139,19 @@ impl Client {
     /// until the broker can be reached.
     ///
     /// # Errors
-    /// When ZeroMQ fails.
+    /// When the message is too large, or ZeroMQ fails.
     pub fn send(&mut self, mut message: Message) -> Result<(), ClientError> {
         message.id.get_or_insert_with(|| Uuid::now_v7().to_string());
         message.run = message.run.or_else(|| self.run.clone());
         message.cycle = message.cycle.or_else(|| self.cycle.clone());
+        let text = message.encode();
+        let (size, limit) = (text.len(), self.zmq.message_size);
+        if u32::try_from(size).map_or(true, |size| size > limit) {
+            return Err(ClientError::TooLarge { size, limit });
+        }
         // Earlier losses of the connection did not affect this message.
         self.connection.take_loss()?;
-        let text = message.encode();
+        self.resending = Resending::default();
         self.connection.send(&text)?;
         self.open = Some(text);
         Ok(())
@@ -139,7 +171,7 @@ impl Client {
         let mut rounds = 0;
         loop {
             let left = (timeout * (rounds + 1)).saturating_sub(start.elapsed());
-            self.connection.wait(left)?;
+            self.connection.wait(self.resending.wait().map_or(left, |pause| pause.min(left)))?;
             // Checked before receiving: a reply that arrived before the loss is used, and nothing is sent again.
             let is_lost = self.connection.take_loss()?;
             if let Some(frames) = socket::receive(&self.connection.socket)? {
@@ -147,6 +179,9 @@ impl Client {
                 return Ok(Message::decode(&frames.concat())?);
             }
             if is_lost {
+                self.resending.schedule();
+            }
+            if self.resending.wait().is_some_and(|pause| pause.is_zero()) {
                 self.send_again()?;
                 on_delay(ReplyDelay::SentAgain);
             }
@@ -176,11 +211,35 @@ impl Client {
     /// Send the message on a new socket: the old one would send what it still holds when it reconnects.
     fn send_again(&mut self) -> Result<(), ClientError> {
         let Some(text) = &self.open else { return Ok(()) };
+        self.resending.note_sent();
         self.connections += 1;
         self.connection.socket.set_linger(0)?;
         self.connection = WorkerConnection::new(&self.context, &self.zmq, self.connections)?;
         self.connection.send(text)?;
         Ok(())
+    }
+}
+
+impl Resending {
+    /// Note that the connection was lost.
+    fn schedule(&mut self) {
+        if self.due.is_some() {
+            return;
+        }
+        let now = Instant::now();
+        let is_repeated = self.last.is_some_and(|last| now.duration_since(last) <= MAX_RESEND_PAUSE);
+        self.pause =
+            if is_repeated { (self.pause * 2).clamp(RESEND_PAUSE, MAX_RESEND_PAUSE) } else { Duration::ZERO };
+        self.due = Some(now + self.pause);
+    }
+
+    /// Return the rest of the pause, if the message is to be sent again.
+    fn wait(&self) -> Option<Duration> {
+        self.due.map(|due| due.saturating_duration_since(Instant::now()))
+    }
+
+    fn note_sent(&mut self) {
+        (self.due, self.last) = (None, Some(Instant::now()));
     }
 }
 
@@ -251,6 +310,7 @@ mod tests {
             manager_port: 0,
             workers_port,
             curve: None,
+            message_size: 64_000_000,
         };
         let new = settings(port);
         let client = Client::connect(&settings(old_port)).expect("a client");
@@ -278,6 +338,7 @@ mod tests {
             manager_port: 0,
             workers_port: port,
             curve: None,
+            message_size: 64_000_000,
         };
         let mut client = Client::connect(&zmq).expect("a client");
         let start = Instant::now();
@@ -296,5 +357,65 @@ mod tests {
         assert_eq!(reply.expect("a reply").r#type, "ack");
         assert_eq!(delays[..3], [1, 2, 3].map(ReplyDelay::NoReply));
         assert!(start.elapsed() >= timeout * 3, "{:?}", start.elapsed());
+    }
+
+    #[test]
+    fn a_message_over_the_limit_is_refused_with_both_sizes() {
+        let zmq = Zmq {
+            host: "127.0.0.1".to_owned(),
+            bind: None,
+            manager_port: 0,
+            workers_port: 1,
+            curve: None,
+            message_size: 100,
+        };
+        let mut client = Client::connect(&zmq).expect("a client");
+        let message = |size| Message::new("sleep", "success", Value::from("x".repeat(size)));
+        let error = client.send(message(1_000)).expect_err("refused").to_string();
+        assert!(
+            error.starts_with("the message has 1") && error.contains(" bytes, and may have 100;"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_message_whose_connections_are_ended_at_once_is_sent_again_after_longer_and_longer_pauses() {
+        let context = Context::new();
+        let refusing = context.socket(SocketType::ROUTER).expect("a socket");
+        refusing.set_maxmsgsize(10).expect("an option");
+        refusing.bind("tcp://127.0.0.1:*").expect("a port");
+        let endpoint = refusing.get_last_endpoint().expect("an endpoint").expect("text");
+        let port = endpoint.rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port");
+        let zmq = Zmq {
+            host: "127.0.0.1".to_owned(),
+            bind: None,
+            manager_port: 0,
+            workers_port: port,
+            curve: None,
+            message_size: 64_000_000,
+        };
+        let mut client = Client::connect(&zmq).expect("a client");
+        client.send(Message::new("sleep", "success", Value::Null)).expect("sent");
+        let (mut refusing, mut answering, mut sent) = (Some(refusing), None, Vec::new());
+        let reply = client.receive(Duration::from_secs(3_600), &mut |_| {
+            sent.push(Instant::now());
+            if sent.len() == 4 {
+                drop(refusing.take());
+                let (context, endpoint) = (context.clone(), endpoint.clone());
+                answering = Some(std::thread::spawn(move || {
+                    let manager = context.socket(SocketType::REP).expect("a socket");
+                    while manager.bind(&endpoint).is_err() {
+                        std::thread::yield_now();
+                    }
+                    let request = manager.recv_bytes(0).expect("a request");
+                    manager.send(request, 0).expect("answered");
+                }));
+            }
+        });
+        assert_eq!(reply.expect("a reply").source, "sleep");
+        answering.expect("it was sent again").join().expect("it has ended");
+        for (number, two) in sent.windows(2).take(3).enumerate() {
+            assert!(two[1] - two[0] >= RESEND_PAUSE * (1 << number), "{number}: {sent:?}");
+        }
     }
 }

@@ -76,6 +76,7 @@ impl Soak {
             host: "localhost".to_owned(),
             workers_port: system.workers_port,
             curve: None,
+            message_size: 64_000_000,
             manager_port: system.manager_port,
             bind: None,
         };

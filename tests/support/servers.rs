@@ -76,6 +76,12 @@ impl Server {
             .expect("in place");
     }
 
+    /// Redirect later requests.
+    pub fn redirect(&self, url: &str) {
+        fs::write(self.folder.path().join("location"), url).expect("written");
+        self.answer(302);
+    }
+
     /// Return the requests so far.
     pub fn kept(&self) -> Vec<Value> {
         let text = fs::read_to_string(self.folder.path().join(self.kept)).unwrap_or_default();

@@ -1,6 +1,6 @@
 """A web server that keeps what it is sent: python web_server.py FOLDER [CERTIFICATE KEY].
 
-It answers the status that stands in FOLDER/status, writes each request as a line of JSON to FOLDER/requests, and its
+It answers the status that stands in FOLDER/status, with the address in FOLDER/location if there is one, writes each request as a line of JSON to FOLDER/requests, and its
 port to FOLDER/port when it is ready.
 """
 
@@ -27,6 +27,8 @@ class Keeper(http.server.BaseHTTPRequestHandler):
         with (folder / "requests").open("a") as requests:
             requests.write(json.dumps(kept) + "\n")
         self.send_response(status)
+        if (folder / "location").exists():
+            self.send_header("Location", (folder / "location").read_text())
         self.end_headers()
         self.wfile.write(b"the server's own words\n")
 

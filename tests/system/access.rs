@@ -56,14 +56,17 @@ fn requests_over_a_limit_are_discarded_and_others_served() {
     for _ in 0..20 {
         greedy.send_multipart(["", message], 0).expect("sent");
     }
-    system.wait_for_log(
-        "broker",
-        "requests over the limit `security: limits: requests per client:` are discarded",
-    );
+    let wait_for_line = |limit: &str| {
+        let line = format!("requests over the limit `security: limits: {limit}:` are discarded");
+        system.wait_for_log("broker", &line);
+    };
+    wait_for_line("requests per client");
     let wordy = connect();
     wordy.send_multipart(["", "a", "b", "c", message], 0).expect("sent");
+    wait_for_line("frames");
     let huge = connect();
     huge.send_multipart(["", &"x".repeat(200_000)], 0).expect("sent");
+    wait_for_line("message size");
     let modest = connect();
     modest.send_multipart(["", message], 0).expect("sent");
     // Of these, the first is the seventh of all.
@@ -74,6 +77,7 @@ fn requests_over_a_limit_are_discarded_and_others_served() {
         other.send("NCQ1", 0).expect("sent");
         other.recv_bytes(0).expect("the broker's state");
     }
+    wait_for_line("requests");
     system.start_manager(&[]);
     let is_answered = |socket: &Socket| {
         socket.set_rcvtimeo(30_000).expect("an option");
@@ -97,6 +101,17 @@ fn requests_over_a_limit_are_discarded_and_others_served() {
     // What was answered no longer counts.
     greedy.send_multipart(["", message], 0).expect("sent");
     assert!(is_answered(&greedy));
+}
+
+#[test]
+fn a_message_of_ours_over_the_limit_is_not_sent_and_the_limit_is_named() {
+    let system = system().section("security: {limits: {message size: 100000}}").start();
+    std::fs::write(system.path("large"), "x".repeat(200_000)).expect("a payload");
+    let (status, text) = system.operation(&["tell", "--worker", "sleep", "success", "@large"]);
+    assert_eq!(status, Some(1), "{text}");
+    assert!(text.contains("the message has 200"), "{text}");
+    assert!(text.contains(" bytes, and may have 100000; put large data into a file"), "{text}");
+    system.works();
 }
 
 #[test]

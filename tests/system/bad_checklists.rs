@@ -40,6 +40,37 @@ fn a_list_is_set_aside() {
     start_with(b"- sleepyhead\n");
 }
 
+const HUGE: u64 = 200 << 30;
+
+fn put_huge(system: &System) {
+    let file = fs::File::create(system.path("huge")).expect("a file");
+    // A sparse file takes no room.
+    file.set_len(HUGE).expect("a length");
+    fs::rename(system.path("huge"), system.path("checklist.yaml")).expect("in place");
+}
+
+/// Read whole, it would take all memory.
+#[test]
+fn a_huge_one_is_set_aside_also_at_a_hangup() {
+    let mut system = system().prepare();
+    put_huge(&system);
+    let problem = "is not a checklist: it has more than 1073741824 bytes; it is kept as";
+    let is_kept = |number: u32, system: &System| {
+        system.wait_for_log_count("manager", problem, number.try_into().expect("small"));
+        let kept = fs::metadata(system.path(&format!("checklist.yaml.damaged-{number}")));
+        assert!(kept.is_ok_and(|kept| kept.len() == HUGE), "{}", system.describe());
+    };
+    system.start_broker();
+    system.start_manager(&[]);
+    is_kept(1, &system);
+    system.works();
+    put_huge(&system);
+    system.signal("manager", rustix::process::Signal::HUP);
+    is_kept(2, &system);
+    assert_eq!(system.send("sleep", "success", "{sleep time: 5}"), "ack");
+    system.wait_for_checklist("{sleepyhead: {sleep time: 5}}");
+}
+
 #[test]
 fn a_missing_one_is_said() {
     let system = system().start();

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 
 use rustix::process::Signal;
 
@@ -28,6 +28,19 @@ if len(sys.argv) > 5:
     print(yaml.safe_load(socket.recv_string())["type"] if socket.poll(int(sys.argv[5])) else "none", flush=True)
 "#;
 
+/// A manager in the same way. It prints whether it got a request.
+const MANAGER: &str = r#"
+import os, sys, zmq, zmq.auth
+folder, port, client = sys.argv[1:4]
+socket = zmq.Context().socket(zmq.REP)
+socket.linger = 0
+if client:
+    socket.curve_publickey, socket.curve_secretkey = zmq.auth.load_certificate(os.path.join(folder, client + ".key_secret"))
+    socket.curve_serverkey, _ = zmq.auth.load_certificate(os.path.join(folder, "broker.key"))
+socket.connect(f"tcp://127.0.0.1:{port}")
+print("request" if socket.poll(int(sys.argv[4])) else "none")
+"#;
+
 /// How long in milliseconds a worker waits whose reply must come, and one whose reply must not.
 const WAIT: &str = "30000";
 const SHORT_WAIT: &str = "1500";
@@ -39,10 +52,17 @@ fn keyed_system() -> System {
 }
 
 fn python_worker(system: &System, client: &str, wait: &str) -> String {
-    let port = system.workers_port.to_string();
+    output_of(start_python(system, WORKER, system.workers_port, client, wait))
+}
+
+fn start_python(system: &System, program: &str, port: u16, client: &str, wait: &str) -> Child {
     let mut command = Command::new(python::venv());
-    command.args(["-c", WORKER]).arg(system.path("keys")).args([&port, client, wait]);
-    let output = command.output().expect("Python runs");
+    command.args(["-c", program]).arg(system.path("keys")).args([&port.to_string(), client, wait]);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("Python runs")
+}
+
+fn output_of(program: Child) -> String {
+    let output = program.wait_with_output().expect("it ends");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
@@ -67,6 +87,23 @@ fn workers_with_an_authorized_key_are_served_and_no_others() {
 }
 
 #[test]
+fn only_a_manager_with_an_authorized_key_gets_requests() {
+    let mut system = keyed_system();
+    system.operate(&["keys", "--client", "stranger"]);
+    fs::remove_file(system.path("keys/authorized/stranger.key")).expect("removed");
+    system.start_broker();
+    let mut worker = start_python(&system, WORKER, system.workers_port, "client", WAIT);
+    let manager = |client, wait| start_python(&system, MANAGER, system.manager_port, client, wait);
+    for refused in ["stranger", ""].map(|client| manager(client, SHORT_WAIT)) {
+        assert_eq!(output_of(refused), "none");
+    }
+    system.wait_for_log("broker", "to the port for the manager was refused: its key is not in the folder");
+    assert_eq!(output_of(manager("client", WAIT)), "request");
+    worker.kill().expect("it can be ended");
+    worker.wait().expect("it has ended");
+}
+
+#[test]
 fn a_key_is_authorized_and_revoked_by_a_hangup_also_for_a_connection_that_is_open() {
     let mut system = keyed_system();
     system.operate(&["keys", "--client", "colleague"]);
@@ -77,8 +114,8 @@ fn a_key_is_authorized_and_revoked_by_a_hangup_also_for_a_connection_that_is_ope
         .args(["-c", WORKER])
         .arg(system.path("keys"))
         .args([&port, "colleague", WAIT, SHORT_WAIT])
-        .stdin(std::process::Stdio::piped())
-        .stdout(std::process::Stdio::piped())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
         .spawn()
         .expect("Python runs");
     system.wait_for_log("manager", "received message from sleep: (success)");

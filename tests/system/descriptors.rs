@@ -48,11 +48,16 @@ impl System {
     }
 
     /// Start a broker whose limit of open files is set by the shell's `ulimit`.
-    fn start_limited_broker(&mut self, ulimit: &str) {
+    fn spawn_limited_broker(&mut self, ulimit: &str) {
         let script = format!("ulimit {ulimit}; exec {NOWCAST} broker nowcast.yaml");
         let mut command = Command::new("sh");
         command.args(["-c", &script]).current_dir(self.path(""));
         self.spawn("broker", command);
+    }
+
+    /// Start such a broker that has enough of them.
+    fn start_limited_broker(&mut self, ulimit: &str) {
+        self.spawn_limited_broker(ulimit);
         self.wait_for_log("broker", "manager socket bound");
     }
 
@@ -129,6 +134,23 @@ fn a_broker_at_its_limit_reloads_and_stops() {
     system.wait_for_log("broker", "waiting up to 10 s for replies");
     system.signal("broker", rustix::process::Signal::TERM);
     system.ends_well("broker");
+}
+
+/// With a few more, the broker would start and serve no worker.
+#[test]
+fn a_limit_that_is_too_low_is_refused_with_one_that_is_high_enough() {
+    let mut system = system().prepare();
+    for limit in ["40", "52"] {
+        system.spawn_limited_broker(&format!("-n {limit}"));
+        assert_eq!(system.wait_for_end("broker").code(), Some(1), "{}", system.describe());
+        let refusal = format!("the limit of {limit} open files is too low: the broker needs ");
+        system.wait_for_log("broker", &refusal);
+    }
+    let log = system.log("broker");
+    let needed = log.rsplit("the broker needs ").next().and_then(|rest| rest.split(',').next());
+    system.start_limited_broker(&format!("-n {}", needed.expect("a number")));
+    system.start_manager(&[]);
+    system.works();
 }
 
 #[test]

@@ -58,6 +58,14 @@ fn an_expected_status_is_a_failure_and_any_other_a_crash() {
     assert_eq!(run("kill -9 $$").1, "crash");
 }
 
+/// Its payload may have what other users must not read.
+#[test]
+fn the_folder_for_the_payload_is_private() {
+    let system = script("stat -c %a \"$(dirname \"$NOWCAST_PAYLOAD\")\" > mode").start();
+    system.operate(&["exec", "script", "nowcast.yaml", "--", "sh", "script.sh"]);
+    assert_eq!(std::fs::read_to_string(system.path("mode")).expect("a mode"), "700\n");
+}
+
 #[test]
 fn an_invalid_payload_is_a_crash() {
     let (system, r#type) = run("echo '{a: [' > \"$NOWCAST_PAYLOAD\"");

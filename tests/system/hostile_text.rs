@@ -37,3 +37,20 @@ fn no_text_of_a_message_forges_a_line_or_controls_a_terminal() {
     let (_, text) = system.operation(&["status"]);
     assert!(text.contains(r"rule failed: next_workers.lua:6: a\x1b[2J") && !text.contains('\x1b'), "{text}");
 }
+
+#[test]
+fn the_output_of_a_worker_does_not_control_a_terminal_unless_it_is_asked_for() {
+    let system = system()
+        .worker("shown: {success: it is shown, failure: it is not, crash: it crashed}")
+        .rules("function after_shown() return {} end")
+        .section("workers: {shown: {exec: [cat, '{folder}/hostile']}}")
+        .file("hostile", "a\x1b[2J\u{202e}\u{9b}31mforged\r\n")
+        .start();
+    system.operate(&["launch", "shown"]);
+    system.wait_for_log("manager", "received message from shown: (success)");
+    let text = system.operate(&["tail", "shown"]);
+    expect_harmless("tail", &text);
+    assert!(text.contains(r"a\x1b[2J\u202e\x9b31mforged"), "{text}");
+    let raw = system.operate(&["tail", "--raw", "shown"]);
+    assert!(raw.contains("a\x1b[2J\u{202e}\u{9b}31mforged\r\n"), "{raw:?}");
+}

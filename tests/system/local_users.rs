@@ -143,6 +143,66 @@ fn a_folder_of_another_user_is_refused() {
     assert!(checks.contains(&format!("→ chown root {}", journal.display())), "{checks}");
 }
 
+/// Another user has put folders of runs in their places while that was possible. They name a process that is not a worker's.
+#[cfg(feature = "system-tests")]
+#[test]
+fn folders_of_runs_that_another_user_has_made_are_set_aside() {
+    use std::os::unix::fs::{chown, lchown, symlink};
+    use std::path::Path;
+
+    const FOLDERS: usize = 60;
+    let mut system = system().start();
+    let stop = |system: &mut System| {
+        system.signal("manager", rustix::process::Signal::TERM);
+        assert!(system.wait_for_end("manager").success());
+    };
+    stop(&mut system);
+    let mut bystander = Command::new("sleep").arg("1000").spawn().expect("a process");
+    let number = i32::try_from(bystander.id()).expect("a small number");
+    let identity = nowcast::process::ProcessIdentity::of(number).expect("a process");
+    let identity = serde_json::to_string(&identity).expect("JSON");
+    let give_away = |path: &Path| chown(path, Some(65_534), None).expect("given away");
+    let plant = |day: &Path| {
+        for number in 1..=FOLDERS {
+            let run = day.join(number.to_string());
+            fs::create_dir_all(&run).expect("a folder");
+            for file in ["claim", "process"] {
+                fs::write(run.join(file), &identity).expect("a file");
+                give_away(&run.join(file));
+            }
+            give_away(&run);
+        }
+    };
+    let (runs, elsewhere) = (system.path("checklist.journal/runs"), system.path("elsewhere"));
+    let today = jiff::ZonedDateTime::now().date();
+    plant(&runs.join(today.to_string()));
+    plant(&elsewhere);
+    // The test may run at midnight.
+    let tomorrow = runs.join(today.tomorrow().expect("a day").to_string());
+    symlink(&elsewhere, &tomorrow).expect("a link");
+    lchown(&tomorrow, Some(65_534), None).expect("given away");
+    let (_, checks) = system.operation(&["doctor"]);
+    assert_eq!(checks.matches("belongs to another user (uid 65534)").count(), 20, "{checks}");
+
+    system.start_manager(&[]);
+    let line = "other users have put files or folders into the journal's folder";
+    system.wait_for_log("manager", line);
+    let more = format!(" and {} more. ", FOLDERS + 1 - 5);
+    assert!(system.log("manager").contains(&more), "{}", system.describe());
+    system.operate(&["launch", "sleep", "--sleep-time", "0"]);
+    system.wait_for_log("manager", "received message from sleep");
+    assert!(bystander.try_wait().expect("a process").is_none(), "{}", system.describe());
+
+    // What was set aside is logged once; the doctor tells of it until it is removed.
+    stop(&mut system);
+    system.start_manager(&[]);
+    assert_eq!(system.log("manager").matches(line).count(), 1, "{}", system.describe());
+    let (_, checks) = system.operation(&["doctor"]);
+    assert!(checks.contains(".set-aside; look at what it is before"), "{checks}");
+    bystander.kill().expect("it can be ended");
+    bystander.wait().expect("it has ended");
+}
+
 /// Only root can give a file away.
 #[cfg(feature = "system-tests")]
 #[test]

@@ -118,6 +118,7 @@ impl System {
             manager_port: self.manager_port,
             workers_port: self.workers_port,
             curve: None,
+            message_size: 64_000_000,
         }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use crate::support::servers::endless;
+use crate::support::servers::{Certificate, Server, endless};
 use crate::support::system::{Builder, NOWCAST, System, system};
 
 const RULES: &str = "
@@ -279,12 +279,26 @@ fn headers_do_not_follow_a_redirect_to_another_server() {
 }
 
 #[test]
-fn passwords_in_an_address_are_not_shown() {
-    let system = system().prepare();
-    let (url, _asked) = server(vec![REFUSED]);
-    let url = format!("{}?token=hidden", url.replace("http://", "http://ana:hidden@"));
+fn a_redirect_from_https_to_http_is_not_followed() {
+    let certificate = Certificate::new();
+    let (secure, plain) = (Server::web_by_tls(&certificate), Server::web());
+    secure.redirect(&plain.url("/file"));
+    let system = system().env("SSL_CERT_FILE", &certificate.file.display().to_string()).prepare();
+    let url = format!("https://localhost:{}/file", secure.port);
     let (status, text) = system.operation(&["fetch", "--give-up", "0s", &url, "file"]);
     assert_eq!(status, Some(1), "{text}");
+    assert!(text.contains("a redirect from https to http, which is not followed"), "{text}");
+    assert_eq!((secure.kept().len(), plain.kept().len()), (1, 0));
+}
+
+#[test]
+fn passwords_in_an_address_are_not_shown() {
+    let system = system().prepare();
+    let (url, _asked) = server(vec![REFUSED, REFUSED]);
+    let url = format!("{}?token=hidden", url.replace("http://", "http://ana:hidden@"));
+    let (status, text) = system.operation(&["fetch", "--pause", "1ms", "--give-up", "2ms", &url, "file"]);
+    assert_eq!(status, Some(1), "{text}");
+    assert!(text.contains("received http status: 404 from http://127.0.0.1:"), "{text}");
     assert!(text.contains("/weather.grib2?… failed") && !text.contains("hidden"), "{text}");
 }
 

@@ -68,6 +68,36 @@ fn workers_are_served_during_a_storm_of_connections_and_memory_stays() {
     }
 }
 
+/// libzmq itself keeps such a message, outside of all limits.
+#[test]
+fn a_message_without_an_end_costs_no_more_memory_than_requests_may() {
+    const FRAMES: usize = 40;
+    const FRAME: usize = 1_000_000;
+    let system = system().section("security: {limits: {waiting size: 20000000}}").start();
+    let mut endless = TcpStream::connect(("127.0.0.1", system.workers_port)).expect("a connection");
+    endless.write_all(&handshake()).expect("sent");
+    // Its greeting and its READY: what comes before that ends the connection.
+    let mut greeting = [0; 66];
+    endless.read_exact(&mut greeting).expect("a greeting");
+    endless.read_exact(&mut vec![0; greeting[65].into()]).expect("ready");
+    // A frame with more to come: its flags, its length and its bytes.
+    let mut frame = vec![3];
+    frame.extend((FRAME as u64).to_be_bytes());
+    frame.resize(frame.len() + FRAME, b'x');
+    system.wait_for("the end of the connection", || endless.write_all(&frame).is_err().then_some(()));
+    system.wait_for_log("broker", "bytes of a message without its end");
+    system.works();
+
+    // Messages that end may have any number of bytes, one after the other.
+    let text = format!("{{source: keyless, type: success, payload: {}}}", "x".repeat(FRAME));
+    let socket = system.connect();
+    for _ in 0..FRAMES {
+        socket.send(&text, 0).expect("sent");
+        assert_eq!(system.receive(&socket).r#type, "ack");
+    }
+    assert_eq!(system.log("broker").matches("bytes of a message without its end").count(), 1);
+}
+
 /// A client that can send without waiting for replies.
 fn client(system: &System, context: &Context) -> Socket {
     let socket = context.socket(SocketType::DEALER).expect("a socket");

@@ -109,6 +109,7 @@ fn a_worker_that_waits_logs_it_repeatedly() {
         manager_port: system.manager_port,
         workers_port: system.workers_port,
         curve: None,
+        message_size: 64_000_000,
     };
     let mut client = Client::connect(&zmq).expect("connected");
     client.send(Message::new("sleep", "success", Value::Null)).expect("sent");

@@ -104,7 +104,7 @@ impl StreamLines {
 
     fn show(&mut self, text: &[u8], lines: u64) {
         let written = match &self.file {
-            Ok(file) => write_whole(file, text).map_err(|unwritten| unwritten.error),
+            Ok(file) => write_whole(file, text, None).map_err(|unwritten| unwritten.error),
             Err(error) => Err(error.kind().into()),
         };
         match written {

@@ -43,7 +43,9 @@ fn escape_of(letter: char) -> String {
     }
 }
 
-fn is_obeyed(letter: char) -> bool {
+/// Whether a terminal or a pager would obey a character instead of showing it. Tabs and line ends are not meant.
+#[must_use]
+pub fn is_obeyed(letter: char) -> bool {
     matches!(
         letter,
         '\0'..='\u{8}' | '\u{b}'..='\u{1f}' | '\u{7f}'..='\u{9f}'

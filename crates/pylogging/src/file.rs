@@ -5,11 +5,17 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Component, Path, PathBuf};
+use std::time::Duration;
+
+use rustix::fs::OFlags;
 
 use super::gather::is_gathering;
 use super::output::{Complaint, Held, Unwritten, say, write_whole};
+
+/// The time limit for a pipe to take a line.
+const PIPE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The limits of a rotating file: Python's `maxBytes` and `backupCount`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -74,7 +80,9 @@ impl LogFile {
 
     /// Open the file, and create it if it is missing. Return an error if the file system does.
     pub fn open(&mut self) -> io::Result<()> {
-        let file = OpenOptions::new().append(true).create(true).open(&self.path)?;
+        // With this flag a pipe without a reader is an error; it would block.
+        let flags = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default();
+        let file = OpenOptions::new().append(true).create(true).custom_flags(flags).open(&self.path)?;
         let identity = identity(&file.metadata()?);
         self.open = Some(Open { file, identity });
         Ok(())
@@ -125,10 +133,12 @@ impl LogFile {
         let Some(open) = &self.open else {
             return Err(Unwritten { error: io::ErrorKind::NotFound.into(), torn: false });
         };
+        // A pipe whose reader is stuck delays one line, not each.
+        let timeout = if self.complaint.lost() == 0 { PIPE_TIMEOUT } else { Duration::ZERO };
         if self.torn {
-            write_whole(&open.file, format!("\n{line}").as_bytes())
+            write_whole(&open.file, format!("\n{line}").as_bytes(), Some(timeout))
         } else {
-            write_whole(&open.file, line.as_bytes())
+            write_whole(&open.file, line.as_bytes(), Some(timeout))
         }
     }
 

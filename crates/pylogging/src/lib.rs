@@ -35,7 +35,7 @@ mod tree;
 pub use active::{finish, gather, handlers_of, install};
 pub use early::show_on_stderr;
 pub use error::{SetupError, Warning};
-pub use escape::{escape, escape_line};
+pub use escape::{escape, escape_line, is_obeyed};
 pub use level::Level;
 pub use logger::Logger;
 pub use output::{name_program, say};

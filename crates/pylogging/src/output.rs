@@ -3,16 +3,22 @@
 use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::sync::OnceLock;
+use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, retry_on_intr};
 
 /// The name before lines on stderr until the program sets its own.
 const DEFAULT_NAME: &str = "pylogging";
 
-/// Write all bytes, in a single `write` unless the kernel accepts less; wait if the descriptor is non-blocking. If that
-/// fails, return the error and whether a part was written before it.
-pub(super) fn write_whole(to: impl AsFd, mut bytes: &[u8]) -> Result<(), Unwritten> {
+/// Write all bytes, in a single `write` unless the kernel accepts less; wait if the descriptor is non-blocking, each time up to
+/// `timeout`. If that fails, return the error and whether a part was written before it.
+pub(super) fn write_whole(
+    to: impl AsFd,
+    mut bytes: &[u8],
+    timeout: Option<Duration>,
+) -> Result<(), Unwritten> {
+    let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
     let whole = bytes.len();
     while !bytes.is_empty() {
         match retry_on_intr(|| rustix::io::write(&to, bytes)) {
@@ -23,7 +29,10 @@ pub(super) fn write_whole(to: impl AsFd, mut bytes: &[u8]) -> Result<(), Unwritt
             Err(Errno::AGAIN) => {
                 let mut wait = [PollFd::new(&to, PollFlags::OUT)];
                 // An error of `poll` is also reported by the next `write`.
-                let _ = retry_on_intr(|| poll(&mut wait, None));
+                if retry_on_intr(|| poll(&mut wait, timeout.as_ref())) == Ok(0) {
+                    let error = io::Error::new(io::ErrorKind::TimedOut, "nothing reads it");
+                    return Err(Unwritten { error, torn: bytes.len() < whole });
+                }
             }
             Err(error) => return Err(Unwritten { error: error.into(), torn: bytes.len() < whole }),
         }
@@ -67,7 +76,6 @@ impl Complaint {
     }
 
     /// Return the number of lines that were lost since the last one was written.
-    #[cfg(test)]
     pub fn lost(&self) -> u64 {
         self.lost
     }
@@ -127,7 +135,7 @@ mod tests {
         far.set_nonblocking(true).unwrap();
         let line = "x".repeat(4_000_000);
         let sent = line.clone();
-        let writer = std::thread::spawn(move || write_whole(&far, sent.as_bytes()).is_ok());
+        let writer = std::thread::spawn(move || write_whole(&far, sent.as_bytes(), None).is_ok());
         let mut got = String::new();
         near.read_to_string(&mut got).unwrap();
         assert!(writer.join().unwrap());
@@ -137,7 +145,7 @@ mod tests {
     #[test]
     fn a_full_disk_is_an_error_with_its_reason() {
         let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
-        let failed = write_whole(&full, b"line\n").unwrap_err();
+        let failed = write_whole(&full, b"line\n", None).unwrap_err();
         assert_eq!(failed.error.kind(), io::ErrorKind::StorageFull);
         assert!(!failed.torn);
     }

@@ -46,16 +46,13 @@ pub(super) fn configuration(config: &Config, problems: &[Problem]) -> DoctorChec
 /// Check whether strangers can connect.
 fn encryption(config: &Config) -> DoctorCheck {
     const NAME: &str = "encryption";
-    let open: Vec<&str> = config.open_ports().into_iter().map(Port::name).collect();
+    let open: Vec<&str> = config.open_ports().into_iter().map(Port::description).collect();
     if config.zmq.curve.is_some() {
         DoctorCheck::ok(NAME, "connections are encrypted, and only authorized keys connect".to_owned())
     } else if open.is_empty() {
-        DoctorCheck::ok(NAME, "none: the broker's ports are for this machine only".to_owned())
+        DoctorCheck::ok(NAME, "none: all ports are for this machine only".to_owned())
     } else {
-        let text = format!(
-            "none: other machines can connect without a key (port for the {})",
-            open.join(", port for the ")
-        );
+        let text = format!("none: other machines can connect without a key ({})", open.join(", "));
         DoctorCheck::warning(
             NAME,
             text,
@@ -79,7 +76,11 @@ fn rights(config: &Config) -> Vec<DoctorCheck> {
     };
     let is_changed = "; see that nothing in it was changed";
     let of_journal = journal.iter().map(|found| {
-        let more = if found.is_refused { is_changed } else { " (the manager does so when it starts)" };
+        let more = match found.is_refused {
+            true => is_changed,
+            false if found.is_set_aside() => "; look at what it is before",
+            false => " (the manager does so when it starts)",
+        };
         to_check(found, more)
     });
     let checks: Vec<_> = of_journal.chain(found.iter().map(|found| to_check(found, is_changed))).collect();

@@ -12,7 +12,10 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use std::{io, thread};
 
+use rustix::fs::OFlags;
+
 use super::error::JournalError;
+use crate::private_folder;
 use crate::process::ProcessIdentity;
 
 /// Timeout for the lock of a dead manager. A child process that it was starting holds the lock until it executes its program.
@@ -101,8 +104,13 @@ impl Lock {
 }
 
 fn open(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
+    private_folder::open_file(path)
+}
+
+/// Open a file or folder for reading. A pipe does not block.
+fn open_to_read(path: &Path) -> io::Result<File> {
+    let flags = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default();
+    OpenOptions::new().read(true).custom_flags(flags).open(path)
 }
 
 fn try_lock(file: &File) -> io::Result<bool> {
@@ -143,20 +151,20 @@ fn number(file: &File, name: &str) -> io::Result<Option<u64>> {
 #[must_use]
 pub fn holder(folder: &Path) -> Option<u64> {
     let is_held = |path: &Path| {
-        let tried = File::open(path).map(|file| file.try_lock_shared());
+        let tried = open_to_read(path).map(|file| file.try_lock_shared());
         matches!(tried, Ok(Err(TryLockError::WouldBlock)))
     };
     let path = folder.join("lock");
     if !is_held(folder) && !is_held(&path) {
         return None;
     }
-    let pid = File::open(path).and_then(|file| number(&file, "process")).ok().flatten();
+    let pid = open_to_read(&path).and_then(|file| number(&file, "process")).ok().flatten();
     Some(pid.unwrap_or_default())
 }
 
 /// Return the last event in the note of a folder's lock, if it can be read.
 pub(super) fn last_event(folder: &Path) -> Option<u64> {
-    File::open(folder.join("lock")).and_then(|file| number(&file, "last event")).ok().flatten()
+    open_to_read(&folder.join("lock")).and_then(|file| number(&file, "last event")).ok().flatten()
 }
 
 /// Return whether a process runs. A zombie does not.

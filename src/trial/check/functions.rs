@@ -1,6 +1,6 @@
 //! Registered workers and the `after_` functions of the rules: each must have the other.
 
-use super::places::Places;
+use super::places::{MOST_PROBLEMS, Places};
 use super::problem::{RuleProblem, RuleSeverity};
 use crate::config::Config;
 use crate::rules::{Engine, RuleFunction};
@@ -32,8 +32,11 @@ pub(super) fn missing(config: &Config, engine: &Engine, places: &Places) -> Vec<
             None => format!("add `function {name}(msg, config, checklist) return {{}} end`"),
         });
         problems.push(problem);
+        if problems.len() > MOST_PROBLEMS {
+            break;
+        }
     }
-    problems
+    places.limited(problems, RuleSeverity::Error, "registered workers")
 }
 
 /// Report functions whose worker is not registered.
@@ -57,8 +60,11 @@ pub(super) fn of_nobody(config: &Config, engine: &Engine, places: &Places) -> Ve
             None => "add the worker under `message registry: workers:`, or remove the function".to_owned(),
         });
         problems.push(problem);
+        if problems.len() > MOST_PROBLEMS {
+            break;
+        }
     }
-    problems
+    places.limited(problems, RuleSeverity::Warning, "functions")
 }
 
 fn is_registered(config: &Config, function: &RuleFunction) -> bool {

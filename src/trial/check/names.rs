@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::places::Places;
+use super::places::{MOST_PROBLEMS, Places};
 use super::problem::{RuleProblem, RuleSeverity};
 use super::scope::{self, Globals};
 use crate::rules::{Engine, library};
@@ -25,9 +25,6 @@ const KNOWN_ELSEWHERE: &[(&str, &str)] = &[
     ("debug", "rules have no `debug` library; `log.debug` writes to the manager's log"),
     ("collectgarbage", "the engine frees what rules leave behind"),
 ];
-
-/// The most problems with names that are reported: more do not help, and each takes memory.
-const MOST_PROBLEMS: usize = 200;
 
 /// Return the problems with names, in the order of the files; at most [`MOST_PROBLEMS`], and then one that says so.
 pub(super) fn problems(engine: &Engine, places: &Places) -> Vec<RuleProblem> {
@@ -79,14 +76,10 @@ pub(super) fn problems(engine: &Engine, places: &Places) -> Vec<RuleProblem> {
         of_file.sort_by_key(|problem| (problem.line, problem.column));
         problems.extend(of_file);
         if problems.len() > MOST_PROBLEMS {
-            problems.truncate(MOST_PROBLEMS);
-            let what =
-                format!("there are more problems with names than these {MOST_PROBLEMS}; mend them first");
-            problems.push(places.whole(RuleSeverity::Error, "too many problems", what));
             break;
         }
     }
-    problems
+    places.limited(problems, RuleSeverity::Error, "names")
 }
 
 /// The names that rules can use.

@@ -6,6 +6,9 @@ use super::problem::{RuleProblem, RuleSeverity};
 use super::scope::Name;
 use crate::rules::{Engine, RuleText};
 
+/// The most problems of one kind that are reported: more do not help, and each takes memory.
+pub(super) const MOST_PROBLEMS: usize = 200;
+
 /// The files of the rules that are checked.
 pub(super) struct Places {
     pub(super) texts: Vec<RuleText>,
@@ -40,6 +43,22 @@ impl Places {
             source_start: 0,
             width: 0,
         }
+    }
+
+    /// Return at most [`MOST_PROBLEMS`] of these problems, and then one that says so.
+    pub(super) fn limited(
+        &self,
+        mut problems: Vec<RuleProblem>,
+        severity: RuleSeverity,
+        with: &str,
+    ) -> Vec<RuleProblem> {
+        if problems.len() > MOST_PROBLEMS {
+            problems.truncate(MOST_PROBLEMS);
+            let what =
+                format!("there are more problems with {with} than these {MOST_PROBLEMS}; mend them first");
+            problems.push(self.whole(severity, "too many problems", what));
+        }
+        problems
     }
 
     /// Return a problem at a line of the file that Lua calls `chunk`, and at a word in the line if it is found.

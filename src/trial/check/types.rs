@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::functions::types_for_rules;
-use super::places::Places;
+use super::places::{MOST_PROBLEMS, Places};
 use super::problem::{RuleProblem, RuleSeverity};
 use super::type_tests::{self, TestKind, TypeTest};
 use crate::config::Config;
@@ -32,8 +32,11 @@ pub(super) fn problems(config: &Config, places: &Places) -> Vec<RuleProblem> {
         let close = close.and_then(|test| suggestion(&test.literal, &types));
         problem.notes.push(close.unwrap_or_else(|| format!("it has {}", types.join(", "))));
         problems.push(problem);
+        if problems.len() > MOST_PROBLEMS {
+            break;
+        }
     }
-    problems
+    places.limited(problems, RuleSeverity::Warning, "message types")
 }
 
 /// Suggest the type that is most similar to the literal, or else all types whose first word is: `sucess` is not similar

@@ -375,3 +375,17 @@ fn a_number_that_no_journal_reaches_is_damage() {
         assert!(error.to_string().contains("which no journal reaches"), "{error}");
     }
 }
+
+/// Another user may have put it there while the folder could be written by all.
+#[test]
+fn a_link_in_place_of_the_lock_is_refused_and_not_followed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let target = folder.path().join("target");
+    fs::write(&target, "a file of the system's user").expect("a file");
+    let journal = folder.path().join("journal");
+    fs::create_dir(&journal).expect("a folder");
+    std::os::unix::fs::symlink(&target, journal.join("lock")).expect("a link");
+    let error = Journal::open(&journal).expect_err("it is refused");
+    assert!(matches!(error, JournalError::Unusable { .. }), "{error}");
+    assert_eq!(fs::read_to_string(&target).expect("the file"), "a file of the system's user");
+}

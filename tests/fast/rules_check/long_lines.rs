@@ -1,4 +1,4 @@
-//! Rules with many problems, all of them on one line.
+//! Rules with many problems, also all of them on one line.
 
 use serde_json::Value;
 
@@ -24,4 +24,22 @@ fn a_line_of_thousands_of_problems_shows_the_first_of_them_with_the_part_around_
     let marked = "^".repeat("unknown_199".len());
     assert!(page.lines().any(|line| line.ends_with(&marked)), "{page}");
     assert!(page.lines().all(|line| line.chars().count() < 250), "{page}");
+}
+
+#[test]
+fn thousands_of_type_tests_and_functions_show_the_first_of_each() {
+    let tests: String =
+        (0..14_000).map(|number| format!("if msg.type == 'unknown {number}' then end\n")).collect();
+    let functions: String =
+        (0..15_000).map(|number| format!("function after_nobody_{number}() end\n")).collect();
+    let rules = format!("{OTHERS}function after_sleep(msg)\n{tests}return {{}} end\n{functions}");
+    let system = system().only_rules(&rules).prepare();
+    let (_, text) = check(&system, &["--json"]);
+    let report: Value = serde_json::from_str(&text).expect("JSON");
+    let problems = report["problems"].as_array().expect("a list");
+    let count = |kind: &str| problems.iter().filter(|problem| problem["kind"] == kind).count();
+    assert_eq!((count("unknown message type"), count("function without a worker")), (200, 200));
+    for with in ["message types", "functions"] {
+        assert!(text.contains(&format!("there are more problems with {with} than these 200")), "{with}");
+    }
 }

@@ -51,6 +51,23 @@ fn aggregated(system: &System, text: &str, count: usize) {
 }
 
 #[test]
+fn log_ports_that_are_open_to_other_machines_are_warned_of() {
+    for (security, is_open) in [("", false), ("security: {bind: {logging: '*'}}", true)] {
+        let (mut system, ports) = distributed("", 1);
+        secure(&mut system, &ports, security);
+        system.start_broker();
+        let warning = "the log port is open to other machines without encryption and keys";
+        assert_eq!(system.log("broker").contains(warning), is_open, "{}", system.describe());
+        let (_, checks) = system.operation(&["doctor"]);
+        assert_eq!(
+            checks.contains("other machines can connect without a key (log port)"),
+            is_open,
+            "{checks}"
+        );
+    }
+}
+
+#[test]
 fn a_hangup_limits_an_open_log_port_and_the_aggregator_says_so_and_comes_back_when_it_is_allowed() {
     let (mut system, ports) = distributed("", 1);
     system.start_broker();

@@ -6,4 +6,6 @@ mod log_access;
 mod mail;
 mod publishers;
 mod scene;
+#[cfg(feature = "system-tests")]
+mod three_machines;
 mod whole_system;

@@ -195,3 +195,25 @@ fn paths_are_absolute_as_by_python() {
     assert_eq!(absolute(Path::new("logs/../log")), here.join("log"));
     assert_eq!(absolute(Path::new("/a/./b/../../../c")), Path::new("/c"));
 }
+
+#[test]
+fn a_pipe_that_nothing_reads_never_stops_the_program() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("pipe");
+    assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
+    let (sender, ended) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let mut log = LogFile::new(&path, Behaviour::Stay);
+        let refused = log.open().unwrap_err();
+        let reader = OpenOptions::new().read(true).write(true).open(&path).unwrap();
+        log.open().unwrap();
+        // More than a pipe takes.
+        let line = "x".repeat(1_000) + "\n";
+        (0..1_000).for_each(|_| log.append(&line));
+        sender.send((refused.raw_os_error(), log.complaint.lost())).unwrap();
+        drop(reader);
+    });
+    let (refused, lost) = ended.recv_timeout(Duration::from_secs(60)).expect("it goes on");
+    assert_eq!(refused, Some(rustix::io::Errno::NXIO.raw_os_error()));
+    assert!((800..1_000).contains(&lost), "{lost}");
+}
