@@ -197,7 +197,8 @@ impl<'a> CycleViews<'a> {
     #[must_use]
     pub fn latest(&self) -> Vec<(&Cycle, &KeptCycle)> {
         let mut kept: Vec<_> = self.state.cycles.kept().collect();
-        kept.sort_by_key(|(_, kept)| std::cmp::Reverse(kept.begun));
+        // Cycles of one backfill began together: dates make its labels.
+        kept.sort_by_key(|(cycle, kept)| std::cmp::Reverse((kept.begun, *cycle)));
         kept
     }
 
