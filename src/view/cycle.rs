@@ -197,7 +197,8 @@ impl<'a> CycleViews<'a> {
     #[must_use]
     pub fn latest(&self) -> Vec<(&Cycle, &KeptCycle)> {
         let mut kept: Vec<_> = self.state.cycles.kept().collect();
-        kept.sort_by_key(|(_, kept)| std::cmp::Reverse(kept.begun));
+        // Cycles of one backfill began together: dates make its labels.
+        kept.sort_by_key(|(cycle, kept)| std::cmp::Reverse((kept.begun, *cycle)));
         kept
     }
 
@@ -321,7 +322,7 @@ impl<'a> CycleViews<'a> {
     }
 
     fn to_come(&self, cycle: &Cycle, kept: &KeptCycle) -> Vec<ToCome> {
-        let mut missing = Missing { notes: &kept.notes, found: Vec::new() };
+        let mut missing = MissingMessages { notes: &kept.notes, found: Vec::new() };
         for message in &self.state.policy.cycles.done {
             if let Some(found) = missing.add(&message.worker, Some(&message.r#type), None) {
                 found.is_for_done = true;
@@ -345,7 +346,7 @@ impl<'a> CycleViews<'a> {
         missing.found
     }
 
-    fn add_requirements(&self, cycle: &Cycle, join: &Join, missing: &mut Missing<'_>) {
+    fn add_requirements(&self, cycle: &Cycle, join: &Join, missing: &mut MissingMessages<'_>) {
         let is_of_cycle = join.cycle.as_ref() == Some(cycle)
             || join.launches().iter().any(|launch| launch.cycle.as_ref() == Some(cycle));
         if !is_of_cycle {
@@ -393,12 +394,12 @@ impl<'a> CycleViews<'a> {
 }
 
 /// The messages that a cycle does not have yet.
-struct Missing<'a> {
+struct MissingMessages<'a> {
     notes: &'a Notes,
     found: Vec<ToCome>,
 }
 
-impl Missing<'_> {
+impl MissingMessages<'_> {
     /// Return the entry of a message of the cycle, unless it has come.
     fn add(&mut self, worker: &str, r#type: Option<&str>, of_cycle: Option<Cycle>) -> Option<&mut ToCome> {
         let has_come = r#type.is_some_and(|r#type| self.notes.last(worker, r#type).is_some());

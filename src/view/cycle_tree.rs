@@ -70,13 +70,13 @@ impl CycleTree {
         let joins: BTreeMap<Number, &Join> =
             views.joins().filter(is_of_cycle).map(|join| (join.id, join)).collect();
         let senders = context.history.runs_of_messages(cycle, (kept.begun, kept.last))?;
-        let growth = Growth {
+        let source = TreeSource {
             children: children(&runs, &joins, &senders),
             runs: runs.iter().map(|run| (run.id, run)).collect(),
             joins,
             context,
         };
-        growth.tree()
+        source.tree()
     }
 }
 
@@ -105,14 +105,14 @@ fn children(
 }
 
 /// What a tree is made of.
-struct Growth<'a> {
+struct TreeSource<'a> {
     children: BTreeMap<Number, BTreeSet<Number>>,
     runs: BTreeMap<Number, &'a Run>,
     joins: BTreeMap<Number, &'a Join>,
     context: &'a ViewContext,
 }
 
-impl Growth<'_> {
+impl TreeSource<'_> {
     fn tree(&self) -> Result<CycleTree, JournalError> {
         let mut room = MOST_NODES;
         let all = self.runs.len() + self.joins.len();

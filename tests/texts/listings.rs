@@ -97,7 +97,6 @@ fn cycles() {
             &["why", "--cycle", "2019-10-01"],
             &["why", "--cycle", "hindcast-1"],
             &["why", "--cycle", "hindcast-3"],
-            &["status", "--cycle", "hindcast-1"],
             &["runs", "--cycle", "2019-10-01"],
             &["messages", "--cycle", "2019-10-01", "--json"],
         ],

@@ -271,24 +271,22 @@ pub fn cycles() -> Recorded {
         .finishes("download_weather", "success 00", "null")
         .at("09:20")
         .finishes("make_ssh_files", "success", "null")
-        .at("09:30")
-        .finishes("collect_rivers", "success", "{Fraser: 790}")
-        .at("09:40")
-        .finishes("make_plots", "success", "null")
         .at("10:00")
         .launches_in("hindcast-1", "run_nemo", &["hindcast"])
         .at("10:15")
-        .ends("run_nemo", Ending::Killed(9))
-        .at("10:20")
-        .launches_in("hindcast-2", "make_forcing", &["hindcast"]);
+        .ends("run_nemo", Ending::Killed(9));
     let cycle = |label| Cycle::parse(label).expect("a label");
-    system.asks(Command::CancelCycle { cycle: cycle("hindcast-2"), reason: None });
     let target = HoldTarget::Cycle(cycle("hindcast-3"));
     let reason = Some("the disk is full".to_owned());
-    system.at("10:30").asks(Command::Hold { target, until: None, duration: None, reason }).launches_in(
-        "hindcast-3",
-        "collect_rivers",
-        &["hindcast"],
-    );
+    system
+        .at("10:30")
+        .asks(Command::Hold { target, until: None, duration: None, reason })
+        .launches_in("hindcast-3", "collect_rivers", &["hindcast"])
+        .at("11:43")
+        .finishes("collect_rivers", "success", "{Fraser: 790}")
+        .launches_in("hindcast-2", "make_ssh_files", &["hindcast"])
+        .asks(Command::CancelCycle { cycle: cycle("hindcast-2"), reason: None })
+        .at("11:44")
+        .finishes("make_plots", "success", "null");
     system
 }

@@ -59,6 +59,9 @@ fn workers_run() {
 #[test]
 fn cycles_run_fail_and_wait() {
     assert_status("cycles", scenes::cycles());
+    let mut system = scenes::cycles();
+    system.at("12:00").with_daemons();
+    assert_snapshot("status_of_a_cycle", &system.run(&["status", "--cycle", "hindcast-1"]));
 }
 
 #[test]
