@@ -60,7 +60,6 @@ pub fn decide(state: &mut State, event: Event, rules: &dyn Rules, time: &Decisio
         Event::Signal(signal) => decision.handle_signal(signal),
         Event::Reloaded { policy } => {
             decision.state.policy = policy;
-            decision.state.has_checked_done = false;
             // Limits may have changed, and with them what may be launched.
             decision.handle_due();
         }

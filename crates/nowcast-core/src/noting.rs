@@ -43,9 +43,10 @@ impl Decision<'_> {
 
     /// Mark the cycles that are done by a configuration that was not in force when their messages came.
     pub(super) fn mark_done_cycles(&mut self) {
-        if std::mem::replace(&mut self.state.has_checked_done, true) {
+        if self.state.done_compared_with == self.state.policy.cycles.done {
             return;
         }
+        self.state.done_compared_with.clone_from(&self.state.policy.cycles.done);
         let unmarked = self.state.cycles.kept().filter(|(_, kept)| kept.mark.is_none());
         let unmarked: Vec<Cycle> = unmarked.map(|(cycle, _)| cycle.clone()).collect();
         for cycle in unmarked {

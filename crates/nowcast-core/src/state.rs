@@ -16,7 +16,7 @@ use crate::hold::Hold;
 use crate::joins::Joins;
 use crate::launched_times::LaunchedTimes;
 use crate::parked::Parked;
-use crate::policy::{Limits, Policy};
+use crate::policy::{CycleMessage, Limits, Policy};
 use crate::record::Change;
 use crate::run::{Number, Run, Stage};
 use crate::runs::Runs;
@@ -52,14 +52,14 @@ pub struct State {
     pub expected: AllExpected,
     /// What steady time is counted from.
     pub clock: Clock,
+    /// The messages of `cycles: done:` that all kept cycles have been compared with.
+    pub done_compared_with: Vec<CycleMessage>,
     /// The last number in use.
     pub last_number: u64,
     /// The rules generation in force, and the hash of its files.
     pub rules: (u64, String),
     /// Whether changed rules have been refused since the rules in force were loaded.
     pub rules_refused: bool,
-    /// Whether the kept cycles have been compared with `cycles: done:` as it is configured now.
-    pub has_checked_done: bool,
     /// Whether the manager stops when nothing is left to do.
     pub exit_when_idle: bool,
     /// Whether a worker, run or rule failed. With `--exit-when-idle` it determines the exit status.
@@ -83,10 +83,10 @@ impl State {
             scheduled: BTreeMap::new(),
             expected: AllExpected::new(),
             clock: Clock::default(),
+            done_compared_with: Vec::new(),
             last_number: 0,
             rules: (0, String::new()),
             rules_refused: false,
-            has_checked_done: false,
             exit_when_idle: false,
             has_failures: false,
         }
