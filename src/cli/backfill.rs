@@ -25,6 +25,8 @@ const SHOWN: usize = 5;
 
 #[derive(Debug, Clone, clap::Args)]
 #[group(skip)]
+// Each is a switch of the command line.
+#[allow(clippy::struct_excessive_bools)]
 #[command(override_usage = "nowcast backfill [OPTIONS] --from <DATE> --to <DATE> <WORKER> [-- <ARGS>...]")]
 pub(super) struct Args {
     #[command(flatten)]

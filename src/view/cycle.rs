@@ -329,7 +329,7 @@ impl<'a> CycleViews<'a> {
             }
         }
         for join in &self.open.joins {
-            self.add_requirements(cycle, join, &mut missing);
+            missing.add_requirements(cycle, join);
         }
         for (worker, r#type, due) in self.deadlines(cycle, kept) {
             if let Some(found) = missing.add(&worker, Some(&r#type), None) {
@@ -344,20 +344,6 @@ impl<'a> CycleViews<'a> {
             }
         }
         missing.found
-    }
-
-    fn add_requirements(&self, cycle: &Cycle, join: &Join, missing: &mut MissingMessages<'_>) {
-        let is_of_cycle = join.cycle.as_ref() == Some(cycle)
-            || join.launches().iter().any(|launch| launch.cycle.as_ref() == Some(cycle));
-        if !is_of_cycle {
-            return;
-        }
-        for required in &join.requires {
-            let other = required.cycle.clone().filter(|other| other != cycle);
-            let found = missing.entry(&required.worker, required.r#type.as_deref(), other);
-            found.count = found.count.max(required.count);
-            found.joins.push(join.id.0);
-        }
     }
 
     /// Return the messages of this cycle that are expected, with their deadlines.
@@ -401,21 +387,36 @@ struct MissingMessages<'a> {
 
 impl MissingMessages<'_> {
     /// Return the entry of a message of the cycle, unless it has come.
-    fn add(&mut self, worker: &str, r#type: Option<&str>, of_cycle: Option<Cycle>) -> Option<&mut ToCome> {
+    fn add(&mut self, worker: &str, r#type: Option<&str>, of_cycle: Option<&Cycle>) -> Option<&mut ToCome> {
         let has_come = r#type.is_some_and(|r#type| self.notes.last(worker, r#type).is_some());
         if has_come { None } else { Some(self.entry(worker, r#type, of_cycle)) }
     }
 
-    fn entry(&mut self, worker: &str, r#type: Option<&str>, of_cycle: Option<Cycle>) -> &mut ToCome {
+    /// Add what an open join of a cycle still requires.
+    fn add_requirements(&mut self, cycle: &Cycle, join: &Join) {
+        let is_of_cycle = join.cycle.as_ref() == Some(cycle)
+            || join.launches().iter().any(|launch| launch.cycle.as_ref() == Some(cycle));
+        if !is_of_cycle {
+            return;
+        }
+        for required in &join.requires {
+            let other = required.cycle.clone().filter(|other| other != cycle);
+            let found = self.entry(&required.worker, required.r#type.as_deref(), other.as_ref());
+            found.count = found.count.max(required.count);
+            found.joins.push(join.id.0);
+        }
+    }
+
+    fn entry(&mut self, worker: &str, r#type: Option<&str>, of_cycle: Option<&Cycle>) -> &mut ToCome {
         let is_it = |found: &ToCome| {
-            found.worker == worker && found.r#type.as_deref() == r#type && found.of_cycle == of_cycle
+            found.worker == worker && found.r#type.as_deref() == r#type && found.of_cycle.as_ref() == of_cycle
         };
         let at = self.found.iter().position(is_it).unwrap_or_else(|| {
             self.found.push(ToCome {
                 worker: worker.to_owned(),
                 r#type: r#type.map(str::to_owned),
                 count: 1,
-                of_cycle: of_cycle.clone(),
+                of_cycle: of_cycle.cloned(),
                 is_for_done: false,
                 joins: Vec::new(),
                 due: None,
@@ -510,19 +511,19 @@ mod tests {
             last,
             last_at: at,
             mark,
-            launched: Default::default(),
+            launched: std::collections::BTreeSet::new(),
             notes: Notes::default(),
         }
     }
 
     #[test]
     fn of_several_states_the_most_urgent_is_shown() {
+        use OpenKind::{Failed, Join, Parked, Pending, Running};
         let at = Timestamp::UNIX_EPOCH;
         let user = || "ana".to_owned();
         let done = || Some(CycleMark::Done { message: Number(2), at });
         let skipped = || Some(CycleMark::Skipped { user: user(), at });
         let cancelled = || Some(CycleMark::Cancelled { user: user(), at });
-        use OpenKind::{Failed, Join, Parked, Pending, Running};
         for (mark, kinds, is_held, expected) in [
             (None, &[][..], false, CycleState::Quiet),
             (skipped(), &[], false, CycleState::Quiet),

@@ -66,7 +66,7 @@ impl StatusPage<'_> {
             view.attention.iter().take(MOST_ROWS).map(|item| self.attention(item)).collect();
         lines.extend(self.entries(attention));
         lines.extend(self.rest(view.attention.len(), "nowcast status --json"));
-        lines.extend(self.entries(view.cycles.iter().map(|cycle| self.cycle(cycle)).collect()));
+        lines.extend(self.entries(view.cycles.iter().map(cycle_row).collect()));
         if view.more_cycles > 0 {
             lines.push(self.terminal.letters(&format!("  … and {} more: nowcast cycles", view.more_cycles)));
         }
@@ -158,21 +158,6 @@ impl StatusPage<'_> {
             text,
             hints: item.hints.clone(),
         }
-    }
-
-    fn cycle(&self, view: &CycleView) -> StatusRow {
-        let (glyph, tone) = cycle_glyph_and_tone(view.state);
-        let mut text = view.runs.to_string();
-        let missing = to_come(&view.to_come);
-        if !missing.is_empty() {
-            let _ = write!(text, "; to come: {missing}");
-        }
-        let cells = vec![
-            Cell::new(format!("{glyph} CYCLE"), tone),
-            Cell::new(view.cycle.to_string(), Tone::Strong),
-            view.state.word().into(),
-        ];
-        StatusRow { cells, text, hints: Vec::new() }
     }
 
     fn running(&self, running: &[RunningView]) -> Vec<String> {
@@ -332,4 +317,19 @@ fn bar(seconds: Option<f64>, usual: SignedDuration) -> String {
     let is_full = |cell: &u8| f64::from(*cell) - 0.5 <= part * f64::from(CELLS);
     let full = (1..=CELLS).filter(is_full).count();
     format!("{}{}", "█".repeat(full), "░".repeat(usize::from(CELLS) - full))
+}
+
+fn cycle_row(view: &CycleView) -> StatusRow {
+    let (glyph, tone) = cycle_glyph_and_tone(view.state);
+    let mut text = view.runs.to_string();
+    let missing = to_come(&view.to_come);
+    if !missing.is_empty() {
+        let _ = write!(text, "; to come: {missing}");
+    }
+    let cells = vec![
+        Cell::new(format!("{glyph} CYCLE"), tone),
+        Cell::new(view.cycle.to_string(), Tone::Strong),
+        view.state.word().into(),
+    ];
+    StatusRow { cells, text, hints: Vec::new() }
 }
