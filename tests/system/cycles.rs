@@ -395,9 +395,11 @@ fn a_cycle_shows_its_runs_and_joins_and_what_is_still_to_come() {
     assert_eq!(system.operate(&["cycles"]), "no matching cycles\n");
     assert_eq!(system.send("keyless", "success", "a"), "ack");
     system.wait_for_log("manager", "dated of a");
-    let page: serde_json::Value =
-        serde_json::from_str(&system.operate(&["cycle", "a", "--json"])).expect("JSON");
-    assert_eq!(page["state"], "waiting", "{page:#}");
+    let page = system.wait_for("the exit of dated", || {
+        let page = system.operate(&["cycle", "a", "--json"]);
+        let page: serde_json::Value = serde_json::from_str(&page).expect("JSON");
+        (page["state"] == "waiting").then_some(page)
+    });
     let to_come: Vec<_> =
         page["to_come"].as_array().expect("a list").iter().map(|one| &one["worker"]).collect();
     assert_eq!(to_come, ["slow"], "{page:#}");
