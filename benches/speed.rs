@@ -172,7 +172,9 @@ fn open_cycle(state: &mut State, number: u64) {
         sent: Vec::new(),
         stop_requested: None,
     })));
-    changes.iter().for_each(|change| state.apply(change, &Value::Null));
+    for change in &changes {
+        state.apply(change, &Value::Null);
+    }
     state.last_number = first + 999;
 }
 

@@ -56,17 +56,17 @@ pub(super) fn problems(config: &Config, places: &Places) -> Vec<RuleProblem> {
 }
 
 fn of_text(text: &str) -> Vec<LastCall> {
-    let mut finder = Finder::default();
+    let mut finder = LastCallFinder::default();
     finder.visit_ast(full_moon::parse_fallible(text, LuaVersion::lua54()).ast());
     finder.calls
 }
 
 #[derive(Default)]
-struct Finder {
+struct LastCallFinder {
     calls: Vec<LastCall>,
 }
 
-impl Visitor for Finder {
+impl Visitor for LastCallFinder {
     fn visit_function_call(&mut self, call: &FunctionCall) {
         self.call(call.prefix(), call.suffixes().next());
     }
@@ -77,7 +77,7 @@ impl Visitor for Finder {
     }
 }
 
-impl Finder {
+impl LastCallFinder {
     fn call(&mut self, prefix: &Prefix, suffix: Option<&Suffix>) {
         let (Prefix::Name(token), Some(Suffix::Call(Call::AnonymousCall(given)))) = (prefix, suffix) else {
             return;

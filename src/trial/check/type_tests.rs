@@ -58,13 +58,13 @@ fn of_text(text: &str) -> Result<TypeTests, String> {
     if let Some(error) = parsed.errors().first() {
         return Err(error.to_string());
     }
-    let mut finder = Finder::default();
+    let mut finder = TypeTestFinder::default();
     finder.visit_ast(parsed.ast());
     Ok(finder.found)
 }
 
 #[derive(Default)]
-struct Finder {
+struct TypeTestFinder {
     found: TypeTests,
     rule: Option<Rule>,
     /// The number of function declarations around the current place.
@@ -137,7 +137,7 @@ impl Rule {
     }
 }
 
-impl Visitor for Finder {
+impl Visitor for TypeTestFinder {
     fn visit_function_declaration(&mut self, declared: &FunctionDeclaration) {
         if self.depth == 0 && declared.name().method_name().is_none() {
             self.rule = Rule::new(declared.name().to_string().trim(), declared.body());
@@ -258,7 +258,7 @@ impl Visitor for Finder {
     }
 }
 
-impl Finder {
+impl TypeTestFinder {
     fn use_name(&mut self, token: &TokenReference) {
         let name = token.token().to_string();
         if name.starts_with("after_") {
