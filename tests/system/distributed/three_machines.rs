@@ -224,9 +224,10 @@ fn a_system_of_three_machines_that_follows_the_page_works_and_is_closed_to_other
     machines
         .system
         .wait_for_log("broker", "a connection from 10.0.7.3 to the port for the manager was refused");
+    // With what a worker's machine has, too.
     let (status, text) = machines.run(
         "logs",
-        "mkdir -p keys/authorized && cp ../../salish/nowcast/keys/broker.key keys && nowcast worker sleep",
+        "mkdir keys/authorized; cp ../../salish/nowcast/keys/broker.key ../../salish/nowcast/keys/logging.key_secret keys; nowcast worker sleep",
     );
     assert_eq!(status, Some(1), "{text}");
     machines
