@@ -32,8 +32,10 @@ fn thousands_of_type_tests_and_functions_show_the_first_of_each() {
         .map(|number| format!("if msg.type == 'unknown {number}' then end\n"))
         .collect::<Vec<_>>()
         .concat();
-    let functions: String =
-        (0..15_000).map(|number| format!("function after_nobody_{number}() end\n")).collect();
+    let functions: String = (0..15_000)
+        .map(|number| format!("function after_nobody_{number}() end\n"))
+        .collect::<Vec<_>>()
+        .concat();
     let rules = format!("{OTHERS}function after_sleep(msg)\n{tests}return {{}} end\n{functions}");
     let system = system().only_rules(&rules).prepare();
     let (_, text) = check(&system, &["--json"]);
