@@ -3,12 +3,11 @@
 use jiff::ZonedDateTime;
 use mlua::{Lua, LuaString, MetaMethod, UserData, UserDataFields, UserDataMethods, Value as LuaValue};
 
-use super::budget::{OutsideMemory, bytes};
+use super::budget::OutsideMemory;
 use super::error::fail;
 use super::moment::Moment;
 use super::view::View;
 use nowcast_core::Cycle;
-use nowcast_core::notes::LARGEST_PAYLOAD;
 
 /// The fields of a message, for errors.
 const FIELDS: &str = "time, cycle and payload";
@@ -43,9 +42,8 @@ impl LuaLastMessage {
             ("payload", None) => Err(fail(
                 lua,
                 format!(
-                    "last: the payload of {} has more than {}, which is too large to be noted; read it from the checklist",
-                    self.label,
-                    bytes(LARGEST_PAYLOAD)
+                    "last: the payload of {} is too large to be noted; read it from the checklist",
+                    self.label
                 ),
             )),
             (other, _) => Err(fail(lua, format!("a message of last() has no {other:?}; it has {FIELDS}"))),

@@ -21,7 +21,8 @@ impl Cycle {
     pub fn parse(text: &str) -> Result<Self, InvalidCycle> {
         let is_allowed =
             |char: char| char.is_ascii_alphanumeric() || matches!(char, '.' | '_' | ':' | '+' | '-');
-        if text.is_empty() || text.len() > LONGEST || !text.chars().all(is_allowed) {
+        // `none` is how an operator says that there is none.
+        if text.is_empty() || text == "none" || text.len() > LONGEST || !text.chars().all(is_allowed) {
             return Err(InvalidCycle(text.chars().take(LONGEST).collect()));
         }
         Ok(Self(text.into()))
@@ -64,7 +65,8 @@ impl fmt::Display for InvalidCycle {
             out,
             "invalid cycle {:?}: use 1 to {LONGEST} letters, digits and the characters . _ : + -",
             self.0
-        )
+        )?;
+        if self.0 == "none" { out.write_str(", other than the word none") } else { Ok(()) }
     }
 }
 
@@ -148,7 +150,7 @@ mod tests {
         for text in ["2026-11-24", "2026-11-24T06:00+00:00", "hindcast-12", "a_b.c", &"x".repeat(64)] {
             assert_eq!(cycle(text).to_string(), text);
         }
-        for text in ["", "a b", "ä", "a/b", "$(x)", "a\n", &"x".repeat(65)] {
+        for text in ["", "none", "a b", "ä", "a/b", "$(x)", "a\n", &"x".repeat(65)] {
             let error = Cycle::parse(text).unwrap_err().to_string();
             assert!(error.starts_with("invalid cycle \""), "{error}");
         }

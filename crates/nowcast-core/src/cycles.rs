@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::clock::{Steady, TimePoint};
 use crate::cycle::Cycle;
-use crate::notes::{LARGEST_PAYLOAD, LastMessage, Note, Notes};
+use crate::notes::{LARGEST_CYCLE_PAYLOAD, LARGEST_PAYLOAD, LastMessage, Note, Notes};
 use crate::run::Number;
 use pyyaml::Value;
 
@@ -189,10 +189,11 @@ impl Cycles {
     /// Note a message. Its cycle must be kept.
     pub(crate) fn note(&mut self, note: &Note, payload: &Value) {
         let data = Arc::make_mut(&mut self.0);
-        let payload = Some(payload).filter(|payload| payload.memory_size() <= LARGEST_PAYLOAD);
-        data.all.add(note, payload);
+        let size = payload.memory_size();
+        let up_to = |largest: usize| Some(payload).filter(|_| size <= largest);
+        data.all.add(note, up_to(LARGEST_PAYLOAD));
         if let Some(kept) = note.cycle.as_ref().and_then(|cycle| data.kept.get_mut(cycle)) {
-            kept.notes.add(note, payload);
+            kept.notes.add(note, up_to(LARGEST_CYCLE_PAYLOAD));
         }
     }
 

@@ -20,6 +20,9 @@ pub const MOST_CHAINS: usize = 1_000;
 /// The largest payload that is noted, in bytes of memory. A larger one is in the journal only.
 pub const LARGEST_PAYLOAD: usize = 65_536;
 
+/// The same for the notes of one cycle: there may be thousands of cycles.
+pub const LARGEST_CYCLE_PAYLOAD: usize = 8_192;
+
 /// A message that was noted. Its payload is the record's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Note {

@@ -112,7 +112,7 @@ fn a_payload_that_was_too_large_to_be_noted_is_an_error_where_it_is_read() {
         rule("local message = last('watch_NEMO', 'success')\nreturn { worker('a', message.payload) }");
     assert_eq!(
         nowcast.reason(),
-        "last: the payload of watch_NEMO success has more than 64 kB, which is too large to be noted; read it from the checklist"
+        "last: the payload of watch_NEMO success is too large to be noted; read it from the checklist"
     );
     assert!(nowcast.error().starts_with("next_workers.lua:4: "), "{}", nowcast.error());
     nowcast.expect_well();
