@@ -268,7 +268,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sizes_are_told_for_people() {
+    fn sizes_are_written_for_people() {
         for (bytes, expected) in [
             (0, "0 bytes"),
             (999, "999 bytes"),

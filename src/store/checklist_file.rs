@@ -309,7 +309,7 @@ impl ChecklistFile {
         if self.ask.is_none() && self.due.is_some_and(|due| due <= now) {
             self.due = None;
             let result = match self.copy_changed() {
-                Ok(()) if self.is_large() => self.hand_over(checklist(), now).err().map(Err),
+                Ok(()) if self.is_large() => self.send_to_writer(checklist(), now).err().map(Err),
                 Ok(()) => Some(replace(&self.path, &checklist())),
                 Err(error) => Some(Err(error)),
             };
@@ -366,7 +366,7 @@ impl ChecklistFile {
         }
     }
 
-    fn hand_over(&mut self, checklist: Snapshot, now: Instant) -> io::Result<()> {
+    fn send_to_writer(&mut self, checklist: Snapshot, now: Instant) -> io::Result<()> {
         let writer = match &mut self.writer {
             Some(writer) => writer,
             none => none.insert(Writer::start(self.path.clone())?),

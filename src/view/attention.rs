@@ -272,7 +272,7 @@ fn of_join(join: &Join, context: &ViewContext, open: &OpenItems) -> Result<Optio
     let is_open = |worker: &str| open.runs.iter().any(|run| run.worker.name() == worker);
     let opened_steady = opened.as_ref().map(|event| context.history.steady(event)).transpose()?;
     let is_stuck = opened_steady.is_none_or(|opened| now.steady.since(opened) >= STUCK_AFTER)
-        && !join.requires.iter().any(|wanted| is_open(&wanted.worker));
+        && !join.requires.iter().any(|requirement| is_open(&requirement.worker));
     let item = Attention {
         since: opened.map(|event| event.at.timestamp()),
         due: join.deadline.map(|deadline| now.wall_at(deadline)),

@@ -147,7 +147,7 @@ impl RunView {
                 Some(Ending::Killed(signal)) => Some(*signal),
                 _ => None,
             },
-            stop_requested: run.stop_requested.as_ref().map(|told| match told {
+            stop_requested: run.stop_requested.as_ref().map(|reason| match reason {
                 StopReason::Timeout => StopRequest::Timeout,
                 StopReason::Killed(user) => StopRequest::Operator { user: user.clone() },
             }),

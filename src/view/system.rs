@@ -246,10 +246,10 @@ impl SystemView {
 
 impl JoinView {
     fn new(join: &Join, present: Now) -> Self {
-        let requires = join.requires.iter().map(|wanted| RequiredView {
-            worker: wanted.worker.clone(),
-            r#type: wanted.r#type.clone(),
-            count: u64::from(wanted.count),
+        let requires = join.requires.iter().map(|requirement| RequiredView {
+            worker: requirement.worker.clone(),
+            r#type: requirement.r#type.clone(),
+            count: u64::from(requirement.count),
         });
         Self {
             number: join.id.0,

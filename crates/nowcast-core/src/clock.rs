@@ -337,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn an_earlier_moment_of_this_boot_is_told_by_the_clock_as_it_is_set_now() {
+    fn an_earlier_moment_of_this_boot_follows_the_clock_as_it_is_set_now() {
         let mut clock = Clock::default();
         clock.reading = clock.next_reading(&time(0, 1, 100));
         let first = clock.now(&time(0, 1, 100));

@@ -118,7 +118,7 @@ pub fn check(config: &Config, engine: &Engine, run: bool) -> CheckReport {
     let places = Places::new(engine);
     let mut problems = names::problems(engine, &places);
     problems.extend(functions::missing(config, engine, &places));
-    problems.extend(functions::of_nobody(config, engine, &places));
+    problems.extend(functions::unregistered(config, engine, &places));
     problems.extend(types::problems(config, &places));
     let scope =
         Scope { rules: engine.functions().len(), message_types: message_types(config), ..Scope::default() };

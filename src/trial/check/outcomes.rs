@@ -186,8 +186,8 @@ impl<'a> OutcomeChecker<'a> {
     }
 
     fn join(&mut self, case: &CheckCase, call: &RuleCallResult, join: &JoinRequest) {
-        for wanted in &join.wait_for {
-            let Some((what, note)) = self.never_comes(wanted) else { continue };
+        for requirement in &join.wait_for {
+            let Some((what, note)) = self.never_comes(requirement) else { continue };
             let kind = (RuleSeverity::Error, "join never complete");
             // Of a list of names, only the line of its function is known.
             let place = join.location.as_deref().or(call.location.as_deref());
@@ -200,9 +200,9 @@ impl<'a> OutcomeChecker<'a> {
     }
 
     /// Return why a required message cannot come, and what to do.
-    fn never_comes(&self, wanted: &Requirement) -> Option<(String, String)> {
+    fn never_comes(&self, requirement: &Requirement) -> Option<(String, String)> {
         let workers = &self.config.registry.workers;
-        let name = &wanted.worker;
+        let name = &requirement.worker;
         let Some(worker) = workers.get(name) else {
             let what =
                 format!("a join waits for `{name}`, which is not registered, and will never be complete");
@@ -210,7 +210,7 @@ impl<'a> OutcomeChecker<'a> {
                 .unwrap_or_else(|| "add it under `message registry: workers:`".to_owned());
             return Some((what, note));
         };
-        let r#type = wanted.r#type.as_ref()?;
+        let r#type = requirement.r#type.as_ref()?;
         let never = "and will never be complete";
         if ANSWERED_BY_THE_MANAGER.contains(&r#type.as_str()) {
             let what = format!("a join waits for `{name}` ({type}), which counts in no join, {never}");

@@ -194,7 +194,7 @@ impl Difference {
     pub fn lines(&self) -> Vec<String> {
         let zoned = |launch: &NextWorker| label(launch, &self.time);
         let of_module = |launch: &NextWorker| label_as(&launch.module, launch, &self.time);
-        let (removed, added) = told_apart(&self.removed, &self.added, &[&zoned, &of_module, &in_full]);
+        let (removed, added) = distinguished(&self.removed, &self.added, &[&zoned, &of_module, &in_full]);
         let mut lines: Vec<String> = Vec::new();
         lines.extend(removed.iter().map(|launch| format!("- {launch}")));
         lines.extend(added.iter().map(|launch| format!("+ {launch}")));
@@ -204,7 +204,7 @@ impl Difference {
         }
         let zoned = |join: &ReplayedJoin| join_label(join, &self.time);
         let (removed, added) =
-            told_apart(self.join_removed.as_slice(), self.join_added.as_slice(), &[&zoned, &in_full]);
+            distinguished(self.join_removed.as_slice(), self.join_added.as_slice(), &[&zoned, &in_full]);
         lines.extend(removed.iter().map(|join| format!("- join {join}")));
         lines.extend(added.iter().map(|join| format!("+ join {join}")));
         lines.extend(self.error_before.as_ref().map(|error| format!("- error: {}", first_line(error))));
@@ -221,15 +221,19 @@ impl Difference {
 }
 
 /// Format old and new values with the first function that makes no line equal on both sides, otherwise with the last.
-fn told_apart<T>(before: &[T], after: &[T], words: &[&dyn Fn(&T) -> String]) -> (Vec<String>, Vec<String>) {
-    let mut told = (Vec::new(), Vec::new());
+fn distinguished<T>(
+    before: &[T],
+    after: &[T],
+    words: &[&dyn Fn(&T) -> String],
+) -> (Vec<String>, Vec<String>) {
+    let mut formatted = (Vec::new(), Vec::new());
     for words in words {
-        told = (before.iter().map(words).collect(), after.iter().map(words).collect());
-        if !told.0.iter().any(|line| told.1.contains(line)) {
+        formatted = (before.iter().map(words).collect(), after.iter().map(words).collect());
+        if !formatted.0.iter().any(|line| formatted.1.contains(line)) {
             break;
         }
     }
-    told
+    formatted
 }
 
 /// Return a value as in the JSON document.
@@ -323,11 +327,13 @@ pub(super) fn join_label(join: &ReplayedJoin, zone: &ZonedDateTime) -> String {
     let wants: Vec<String> = join
         .wait_for
         .iter()
-        .map(|wanted| {
-            let count = if wanted.count > 1 { format!(" × {}", wanted.count) } else { String::new() };
-            let kind = wanted.r#type.as_ref().map(|kind| format!(" ({kind})")).unwrap_or_default();
-            let cycle = wanted.cycle.as_ref().map(|cycle| format!(" of cycle {cycle}")).unwrap_or_default();
-            format!("{}{kind}{cycle}{count}", wanted.worker)
+        .map(|requirement| {
+            let count =
+                if requirement.count > 1 { format!(" × {}", requirement.count) } else { String::new() };
+            let kind = requirement.r#type.as_ref().map(|kind| format!(" ({kind})")).unwrap_or_default();
+            let cycle =
+                requirement.cycle.as_ref().map(|cycle| format!(" of cycle {cycle}")).unwrap_or_default();
+            format!("{}{kind}{cycle}{count}", requirement.worker)
         })
         .collect();
     let scope = match &join.scope {

@@ -6,7 +6,7 @@ use nowcast_core::parked::ParkedItem;
 use nowcast_core::rules::ReturnedLaunches;
 use nowcast_core::{Command, Cycle, CycleOption, Ending, JoinRequest, NextWorker, Number};
 
-use crate::decisions::story::{Story, configured, delayed, launch, quiet, story, wanted, worker};
+use crate::decisions::story::{Story, configured, delayed, launch, quiet, requirement, story, worker};
 
 fn cycle(label: &str) -> Cycle {
     Cycle::parse(label).expect("a label")
@@ -51,7 +51,7 @@ fn to_cancel_a_cycle_stops_its_runs_and_discards_its_launches_and_joins() {
     let mut manager = story(|message, _| {
         let join = JoinRequest {
             name: Some("tracks".to_owned()),
-            wait_for: vec![wanted("feeds: success")],
+            wait_for: vec![requirement("feeds: success")],
             scope: message.cycle.clone().map(NoteScope::Cycle),
             ..JoinRequest::default()
         };

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 pub use crate::model::facts::{Done, Expected, Hold, Message, OpenJoin, Outcome, Run, When};
-use crate::model::plan::{CONFIGS, Held, Join, Launch, Rule, SaidCycle, TYPES, Wanted};
+use crate::model::plan::{CONFIGS, Held, Join, Launch, RequirementPlan, Rule, SaidCycle, TYPES};
 
 /// Seconds after which a silent end is a crash.
 const GRACE: i64 = 2;
@@ -130,10 +130,10 @@ impl Model {
             retry_of,
             launched: None,
             ended: None,
-            is_dropped: false,
+            is_discarded: false,
             is_reported: false,
             has_final_report: false,
-            is_told: false,
+            is_stopping: false,
             is_killed: false,
         });
         self.runs.len() - 1
@@ -307,7 +307,7 @@ impl Model {
     }
 
     /// What a join still waits for, counted again over all messages since it was opened.
-    pub fn remaining(&self, join: usize) -> Vec<Wanted> {
+    pub fn remaining(&self, join: usize) -> Vec<RequirementPlan> {
         self.count(join).0
     }
 
@@ -315,7 +315,7 @@ impl Model {
         self.count(join).1.contains(&message)
     }
 
-    fn count(&self, join: usize) -> (Vec<Wanted>, Vec<usize>) {
+    fn count(&self, join: usize) -> (Vec<RequirementPlan>, Vec<usize>) {
         let join = &self.joins[join];
         let mut left = join.asked.wait_for.clone();
         let mut counted = Vec::new();
@@ -327,14 +327,14 @@ impl Model {
             if !reached_its_rule || !is_first {
                 continue;
             }
-            let fits = |wanted: &&mut Wanted| {
-                wanted.0 == message.worker && wanted.1.is_none_or(|r#type| r#type == message.r#type)
+            let fits = |requirement: &&mut RequirementPlan| {
+                requirement.0 == message.worker && requirement.1.is_none_or(|r#type| r#type == message.r#type)
             };
-            if let Some(wanted) = left.iter_mut().find(fits) {
-                wanted.2 -= 1;
+            if let Some(requirement) = left.iter_mut().find(fits) {
+                requirement.2 -= 1;
                 counted.push(number);
             }
-            left.retain(|wanted| wanted.2 > 0);
+            left.retain(|requirement| requirement.2 > 0);
         }
         (left, counted)
     }
@@ -449,9 +449,9 @@ impl Model {
             let is_over = limit
                 .zip(*launched)
                 .is_some_and(|(limit, launched)| launched.passed + limit <= self.now.passed);
-            if self.runs[run].is_running() && is_over && !self.runs[run].is_told {
-                self.runs[run].is_told = true;
-                self.done.told.push(run);
+            if self.runs[run].is_running() && is_over && !self.runs[run].is_stopping {
+                self.runs[run].is_stopping = true;
+                self.done.stopped.push(run);
             }
         }
         for join in 0..self.joins.len() {
@@ -482,9 +482,9 @@ impl Model {
     }
 
     pub fn kill(&mut self, run: usize) {
-        self.runs[run].is_told = true;
+        self.runs[run].is_stopping = true;
         self.runs[run].is_killed = true;
-        self.done.told.push(run);
+        self.done.stopped.push(run);
     }
 }
 

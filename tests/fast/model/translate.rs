@@ -72,8 +72,8 @@ pub struct Table {
     pub rules: Vec<Rule>,
     /// The times that they were shown.
     pub calls: RefCell<Vec<Timestamp>>,
-    /// How many launches they wanted.
-    pub wanted: RefCell<usize>,
+    /// How many launches they requested.
+    pub requested: RefCell<usize>,
 }
 
 impl Rules for Table {
@@ -85,7 +85,7 @@ impl Rules for Table {
             Rule::IsMissing => Err(RuleError::NoFunction { function: "f".into(), module: "m".into() }),
             Rule::Answers(launches, join) => {
                 let own = join.as_ref().map_or(0, |join| join.launch.len());
-                *self.wanted.borrow_mut() += launches.len() + own;
+                *self.requested.borrow_mut() += launches.len() + own;
                 let next_workers = launches.iter().map(next_worker).collect();
                 Ok(ReturnedLaunches { next_workers, join: join.as_ref().map(join_request) })
             }
@@ -129,7 +129,7 @@ pub fn next_worker(launch: &Launch) -> NextWorker {
     }
 }
 
-pub fn wanted(list: &[crate::model::plan::Wanted]) -> Vec<Requirement> {
+pub fn requirements(list: &[crate::model::plan::RequirementPlan]) -> Vec<Requirement> {
     list.iter()
         .map(|(worker, r#type, count)| Requirement {
             worker: WORKERS[*worker].into(),
@@ -143,7 +143,7 @@ pub fn wanted(list: &[crate::model::plan::Wanted]) -> Vec<Requirement> {
 pub fn join_request(join: &Join) -> JoinRequest {
     JoinRequest {
         name: join.name.map(|name| format!("join {name}")),
-        wait_for: wanted(&join.wait_for),
+        wait_for: requirements(&join.wait_for),
         launch: join.launch.iter().map(next_worker).collect(),
         timeout: join.timeout.map(SignedDuration::from_secs),
         ..JoinRequest::default()

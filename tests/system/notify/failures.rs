@@ -42,7 +42,7 @@ fn workers_and_other_targets_are_served_while_a_webhook_hangs() {
 }
 
 #[test]
-fn it_is_tried_again_until_it_is_taken_and_never_after() {
+fn a_delivery_is_retried_until_it_is_accepted_and_never_after() {
     let server = Server::web();
     server.answer(503);
     let system = started(&target(&server.url("/")));
@@ -114,11 +114,11 @@ fn an_answer_that_never_ends_is_not_listened_to() {
     static MUCH: [u8; 1 << 20] = [b'x'; 1 << 20];
     let refusal = "HTTP/1.1 404 Not Found\r\n\r\n";
     let much = endless(refusal, &MUCH, Duration::ZERO);
-    let drop_by_drop = endless(refusal, b"y", Duration::from_millis(200));
+    let byte_by_byte = endless(refusal, b"y", Duration::from_millis(200));
     let no_head = endless("HTTP/1.1 200 OK\r\nX-Key: ", &MUCH, Duration::ZERO);
     let circle =
         endless("HTTP/1.1 302 Found\r\nLocation: /\r\nContent-Length: 0\r\n\r\n", b"", Duration::ZERO);
-    let targets = [("much", much), ("drops", drop_by_drop), ("no-head", no_head), ("circle", circle)];
+    let targets = [("much", much), ("drops", byte_by_byte), ("no-head", no_head), ("circle", circle)];
     let targets =
         targets.map(|(name, url)| format!("  {name}: {{url: '{url}', method: GET, workers: all}}\n"));
     let targets = targets.concat();
