@@ -12,7 +12,7 @@ use crate::support::system::{System, system};
 /// A real SMTP server: each mail as a JSON list.
 const SERVER: &str = r#"
 import asyncio, email, email.policy, json, logging, sys, warnings
-# A client that goes away is no news here.
+# A client that goes away is not an error here.
 warnings.simplefilter("ignore")
 logging.getLogger("mail").setLevel(100)
 from aiosmtpd.smtp import SMTP, AuthResult
