@@ -6,10 +6,12 @@
 use indexmap::IndexMap;
 
 use super::functions::types_for_rules;
-use super::places::{self, Places};
+use super::places::Places;
 use super::problem::{RuleProblem, RuleSeverity};
 use crate::config::Config;
+use crate::rules::parse_place;
 use nowcast_core::message::Message;
+use nowcast_core::next_worker::last_part;
 use nowcast_core::{Requirement, ReturnedLaunches, RuleCallResult};
 use pyyaml::Value;
 
@@ -92,7 +94,7 @@ impl Circles {
                     continue;
                 }
                 let kind = (RuleSeverity::Warning, "join waits for itself");
-                let mut problem = match opened.place.as_deref().and_then(places::parse) {
+                let mut problem = match opened.place.as_deref().and_then(parse_place) {
                     Some(place) => places.at(kind, place, None, what),
                     None => places.whole(kind.0, kind.1, what),
                 };
@@ -159,5 +161,5 @@ fn is_scheduled(config: &Config, worker: &str) -> bool {
         .filter_map(Value::as_map)
         .flat_map(|item| item.keys())
         .filter_map(Value::as_str)
-        .any(|module| module.rsplit('.').next() == Some(worker))
+        .any(|module| last_part(module) == worker)
 }

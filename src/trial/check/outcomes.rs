@@ -6,10 +6,11 @@ use jiff::SignedDuration;
 use super::cases::CheckCase;
 use super::circles::Circles;
 use super::functions::{ANSWERED_BY_THE_MANAGER, types_for_rules};
-use super::places::{self, Places};
+use super::places::Places;
 use super::problem::{RuleProblem, RuleSeverity};
 use super::rings::Rings;
 use crate::config::Config;
+use crate::rules::parse_place;
 use error_text::question;
 use nowcast_core::next_worker::LOCALHOST;
 use nowcast_core::{JoinRequest, NextWorker, Requirement, ReturnedLaunches, RuleCallResult, RuleError};
@@ -72,7 +73,7 @@ impl<'a> OutcomeChecker<'a> {
         let mut lines = text.lines().take_while(|line| *line != "stack traceback:");
         let first = lines.next().unwrap_or_default();
         let of_rules = |place: &str| {
-            places::parse(place)
+            parse_place(place)
                 .filter(|(chunk, _)| self.places.texts.iter().any(|text| text.chunk == *chunk))
                 .map(|(chunk, line)| (chunk.to_owned(), line))
         };
@@ -125,7 +126,7 @@ impl<'a> OutcomeChecker<'a> {
         word: &str,
         what: String,
     ) -> RuleProblem {
-        match place.and_then(places::parse) {
+        match place.and_then(parse_place) {
             Some(place) => self.places.at(kind, place, Some(word), what),
             None => self.places.whole(kind.0, kind.1, what),
         }

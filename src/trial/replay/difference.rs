@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use jiff::ZonedDateTime;
 use serde::Serialize;
 
+use crate::rules::place;
 use nowcast_core::cycles::NoteScope;
 use nowcast_core::next_worker::LOCALHOST;
 use nowcast_core::{JoinRequest, LaunchOptions, NextWorker, Requirement, ReturnedLaunches, RuleCallResult};
@@ -257,10 +258,7 @@ pub(super) fn without(these: &[NextWorker], those: &[NextWorker]) -> Vec<NextWor
 /// Return the text of an error without its place and its traceback.
 fn reason(error: &str) -> &str {
     let line = first_line(error);
-    let place = line
-        .split_once(": ")
-        .filter(|(place, _)| place.rsplit_once(':').is_some_and(|(_, number)| number.parse::<u32>().is_ok()));
-    place.map_or(line, |(_, reason)| reason)
+    place(line).map_or(line, |(_, _, reason)| reason)
 }
 
 pub(super) fn first_line(text: &str) -> &str {
@@ -294,7 +292,7 @@ pub fn label(launch: &NextWorker, zone: &ZonedDateTime) -> String {
 
 fn label_as(name: &str, launch: &NextWorker, zone: &ZonedDateTime) -> String {
     let args = &launch.args;
-    let shown = shlex::try_join(args.iter().map(String::as_str)).unwrap_or_else(|_| args.join(" "));
+    let shown = crate::shell_words::joined(args);
     let mut text = name.to_owned();
     if !shown.is_empty() {
         let _ = write!(text, " {shown}");
