@@ -10,6 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::delivery::Delivery;
+use nowcast_core::counted::plural;
 use pylogging::Logger;
 
 /// The reason why a delivery was not sent.
@@ -128,7 +129,7 @@ impl Lane {
         drop(queue);
         if is_first && !self.shared.is_heartbeat {
             self.shared.log.warning(format_args!(
-                "{} notifications wait for {}: what comes now is dropped until these have gone",
+                "{} notifications wait for {}: further ones are discarded until these are sent",
                 self.most, self.shared.name
             ));
         }
@@ -167,9 +168,9 @@ impl Lane {
         drop(queue);
         if left > 0 && !self.shared.is_heartbeat {
             let name = &self.shared.name;
-            self.shared
-                .log
-                .warning(format_args!("{left} notifications to {name} were not sent before the end"));
+            let words = plural(&left, "notification", "notifications");
+            let were = plural(&left, "was", "were");
+            self.shared.log.warning(format_args!("{left} {words} to {name} {were} not sent before the end"));
         }
     }
 }
@@ -183,8 +184,10 @@ impl LaneState {
             let discarded = std::mem::take(&mut queue.discarded);
             if !self.is_heartbeat {
                 let name = &self.name;
+                let words = plural(&discarded, "notification", "notifications");
+                let were = plural(&discarded, "was", "were");
                 self.log.warning(format_args!(
-                    "{discarded} notifications to {name} were dropped; there is room again"
+                    "{discarded} {words} to {name} {were} discarded; the queue is empty again"
                 ));
             }
         }
@@ -202,7 +205,8 @@ impl LaneState {
     fn deliver(&self, delivery: &Delivery, pace: Pace, send: &mut Send, is_failing: &mut bool) {
         let name = &self.name;
         let abandon = |text: &str| {
-            self.log.error(format_args!("a notification to {name} is given up ({}): {text}", delivery.about));
+            self.log
+                .error(format_args!("a notification to {name} is abandoned ({}): {text}", delivery.about));
         };
         let mut pause = pace.first;
         loop {
