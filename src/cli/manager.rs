@@ -22,7 +22,7 @@ pub(super) struct Args {
     start: StartOptions,
 }
 
-/// What a manager does at its start, and whether it then exits.
+/// The tasks of a manager at its start, and whether it then exits.
 #[derive(Debug, Clone, clap::Args)]
 #[group(skip)]
 pub(super) struct StartOptions {

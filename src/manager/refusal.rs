@@ -17,10 +17,10 @@ use pylogging::Logger;
 /// Timeout for the broker's answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long a refused manager tries again before it exits. A manager whose host is gone is expired by then.
+/// Timeout after which a refused manager exits. A manager whose host is gone is expired by then.
 const REFUSAL_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// What is known of the refusal of this manager.
+/// The state of the refusal of this manager.
 pub(super) struct Refusal {
     identity: ManagerIdentity,
     /// The question that the broker has not answered, with the time when it was asked.

@@ -74,9 +74,9 @@ pub struct SystemView {
 pub struct ClockSetView {
     /// When it was, by the clock as it is set now.
     pub time: Timestamp,
-    /// What the clock would have shown.
+    /// The time that the clock would have shown.
     pub from: Timestamp,
-    /// What it showed.
+    /// The time that it showed.
     pub to: Timestamp,
 }
 

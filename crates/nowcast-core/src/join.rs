@@ -43,7 +43,7 @@ pub struct Join {
     /// The rule's `timeout`; `None` in old entries.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<SignedDuration>,
-    /// What identifies a join by cycle or since a moment, and how it ended; `None` for a join that counts from its opening on.
+    /// The identity of a join by cycle or since a moment, and how it ended; `None` for a join that counts from its opening on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity: Option<Box<IdentifiedJoin>>,
 }

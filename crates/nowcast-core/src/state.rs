@@ -50,7 +50,7 @@ pub struct State {
     pub scheduled: BTreeMap<String, LaunchedTimes>,
     /// The expected messages.
     pub expected: AllExpected,
-    /// What steady time is counted from.
+    /// The origin of steady time.
     pub clock: Clock,
     /// The last number in use.
     pub last_number: u64,

@@ -58,7 +58,7 @@ pub fn venv() -> PathBuf {
     python
 }
 
-/// What the environment is made from: the packages and the place.
+/// The source of the environment: the packages and the place.
 fn fingerprint(folder: &Path) -> String {
     let mut hasher = DefaultHasher::new();
     fs::read_to_string(REQUIREMENTS).expect("the list of packages").hash(&mut hasher);
