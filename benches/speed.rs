@@ -78,7 +78,7 @@ fn decide_and_rules(entries: i64) {
         // The run that was launched ends; its time is not the message's.
         let launched: Vec<_> = state.runs.keys().copied().collect();
         for run in launched {
-            state.apply(&Change::Run(Box::new(dropped(&state.runs[&run]))), &Value::Null);
+            state.apply(&Change::Run(Box::new(without_report(&state.runs[&run]))), &Value::Null);
         }
     }
     let each = start.elapsed() / u32::try_from(count).unwrap_or(u32::MAX);
@@ -179,7 +179,7 @@ fn open_cycle(state: &mut State, number: u64) {
 }
 
 /// A run that is over and of which nothing is to come.
-fn dropped(run: &Run) -> Run {
+fn without_report(run: &Run) -> Run {
     let at = TimePoint::by_wall_clock(jiff::Timestamp::UNIX_EPOCH);
     let (launched, ran, folder) = (None, None, String::new());
     let stage = Stage::Ended { launched, exited: None, at, ran, ending: Ending::Discarded, folder };

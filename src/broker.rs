@@ -160,7 +160,7 @@ pub struct Broker {
     _context: Context,
 }
 
-/// What the loop waits for, in the order of its poll items.
+/// The events that the loop waits for, in the order of its poll items.
 #[derive(Debug, Clone, Copy)]
 enum Source {
     Signals,

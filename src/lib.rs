@@ -44,6 +44,7 @@ pub mod private_folder;
 pub mod process;
 pub mod rules;
 pub mod scheduler;
+mod shell_words;
 pub mod signals;
 pub mod store;
 pub mod supervise;

@@ -56,7 +56,7 @@ pub fn write(settings: &Settings, names: &[String], folder: &Path) {
     let machine = machine::describe();
     let mut sections = Vec::new();
     for (name, measure) in CURVES {
-        if names.is_empty() || names.iter().any(|wanted| wanted == name) {
+        if names.is_empty() || names.iter().any(|selected| selected == name) {
             eprintln!("measuring: {name}");
             sections.extend(measure(settings));
         }

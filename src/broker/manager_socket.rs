@@ -271,7 +271,7 @@ impl ManagerSocket {
     }
 }
 
-/// What has changed at the manager's port.
+/// A change at the manager's port.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ManagerChange {
     /// A manager has connected.

@@ -38,7 +38,7 @@ pub(super) fn run(args: &Args) -> ExitCode {
     match work() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            daemon::give_up(&log, error.as_ref());
+            daemon::log_fatal(&log, error.as_ref());
             match error.downcast_ref() {
                 Some(BrokerError::Bind { .. } | BrokerError::Record { .. }) => ExitCode::from(USAGE),
                 _ => ExitCode::FAILURE,

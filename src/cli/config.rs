@@ -14,6 +14,7 @@ use super::{USAGE, print, requirements};
 use crate::config::defaults::{self, LOGS, Variables};
 use crate::config::{self, Config, Problem, Severity};
 use crate::rules;
+use nowcast_core::counted::counted;
 use pylogging::{Role, Setup};
 use pyyaml::{Marks, Value};
 
@@ -167,7 +168,9 @@ impl Report {
             format!("{}: {file}{line}{key}: {}\n", problem.severity, problem.text)
         };
         let summary = self.workers.filter(|_| !self.has_errors());
-        let summary = summary.map(|count| format!("{file} is valid: {count} workers registered\n"));
+        let summary = summary.map(|count| {
+            format!("{file} is valid: {}\n", counted(count, "worker registered", "workers registered"))
+        });
         self.problems.iter().map(line).chain(summary).collect()
     }
 }

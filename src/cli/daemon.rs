@@ -100,7 +100,7 @@ fn start_logging(
 }
 
 /// Log why a daemon exits without having been stopped.
-pub(super) fn give_up(log: &Logger, error: &dyn std::error::Error) {
+pub(super) fn log_fatal(log: &Logger, error: &dyn std::error::Error) {
     log.critical(with_causes(error));
     log.critical("shutting down");
 }

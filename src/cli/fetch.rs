@@ -38,8 +38,8 @@ pub(super) struct Args {
     #[arg(long, value_name = "DURATION", default_value = "256s", value_parser = positive_duration)]
     longest_pause: Duration,
     /// Stop when the pauses together exceed this
-    #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = duration)]
-    give_up: Duration,
+    #[arg(long = "give-up", value_name = "DURATION", default_value = "1h", value_parser = duration)]
+    abandon_after: Duration,
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
@@ -86,7 +86,7 @@ fn header(text: &str) -> Result<(String, String), String> {
 }
 
 pub(super) fn run(args: &Args) -> ExitCode {
-    let pauses = Pauses { first: args.pause, longest: args.longest_pause, total: args.give_up };
+    let pauses = Pauses { first: args.pause, longest: args.longest_pause, total: args.abandon_after };
     let fetch = Fetch {
         url: args.url.clone(),
         file: args.file.clone(),

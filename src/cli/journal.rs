@@ -16,6 +16,7 @@ use crate::config::duration;
 use crate::launch::old_runs;
 use crate::store::journal::{self, Journal, JournalInfo};
 use nowcast_core::Number;
+use nowcast_core::counted::counted;
 
 #[derive(Debug, Clone, clap::Args)]
 #[group(skip)]
@@ -160,12 +161,17 @@ fn check(common: &CommonOptions, context: &ViewContext) -> anyhow::Result<ExitCo
             problems.join("\n  ")
         ))
     } else {
-        print::text(&format!("{}: {events} events and {runs} runs, no damage found\n", file.display()))
+        print::text(&format!(
+            "{}: {} and {}, no damage found\n",
+            file.display(),
+            counted(events, "event", "events"),
+            counted(runs, "run", "runs")
+        ))
     };
     Ok(if is_damaged { ExitCode::FAILURE } else { shown })
 }
 
-/// What was removed. Its keys are those of the JSON.
+/// The numbers of removed entries. Its keys are those of the JSON.
 #[derive(Debug, Serialize)]
 struct PruneView {
     file: PathBuf,
@@ -206,7 +212,11 @@ fn prune(
             size(after.free_bytes)
         )
     };
-    Ok(print::text(&format!("{removed_events} events and {removed_runs} runs were removed{next}\n")))
+    Ok(print::text(&format!(
+        "{} and {} were removed{next}\n",
+        counted(removed_events, "event", "events"),
+        counted(removed_runs, "run", "runs")
+    )))
 }
 
 /// The sizes of a journal that was compacted. Its keys are those of the JSON.
@@ -268,7 +278,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sizes_are_told_for_people() {
+    fn sizes_are_written_for_people() {
         for (bytes, expected) in [
             (0, "0 bytes"),
             (999, "999 bytes"),

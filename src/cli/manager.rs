@@ -22,7 +22,7 @@ pub(super) struct Args {
     start: StartOptions,
 }
 
-/// What a manager does at its start, and whether it then exits.
+/// The tasks of a manager at its start, and whether it then exits.
 #[derive(Debug, Clone, clap::Args)]
 #[group(skip)]
 pub(super) struct StartOptions {
@@ -97,7 +97,7 @@ pub(super) fn run(args: &Args) -> ExitCode {
         let mut manager = match Manager::start(config, options, std::env::current_exe()?, log.clone()) {
             // A broken journal stays broken, so another start would not help; a full disk may have room later.
             Err(ManagerError::Journal(error)) if !error.is_full() => {
-                daemon::give_up(&log, &error);
+                daemon::log_fatal(&log, &error);
                 return Ok(USAGE);
             }
             started => started?,
@@ -105,7 +105,7 @@ pub(super) fn run(args: &Args) -> ExitCode {
         match manager.run(launches, &mut signals, &mut || daemon::reload(&file, &log)) {
             // As with a port that is in use, a person at its start is told at once.
             Err(error @ ManagerError::Refused { was_admitted: false, .. }) => {
-                daemon::give_up(&log, &error);
+                daemon::log_fatal(&log, &error);
                 Ok(USAGE)
             }
             ended => Ok(ended?),
@@ -113,7 +113,7 @@ pub(super) fn run(args: &Args) -> ExitCode {
     };
     work().map_or_else(
         |error| {
-            daemon::give_up(&log, error.as_ref());
+            daemon::log_fatal(&log, error.as_ref());
             ExitCode::FAILURE
         },
         ExitCode::from,

@@ -73,11 +73,11 @@ impl Args {
         let mut records = Vec::new();
         for parked in context.history.open_now()?.parked.iter().rev() {
             let ParkedItem::Message { source, r#type, cycle, .. } = &parked.item else { continue };
-            let is_wanted = self.worker.as_ref().is_none_or(|worker| worker == source)
-                && self.r#type.as_ref().is_none_or(|wanted| wanted == r#type)
+            let matches = self.worker.as_ref().is_none_or(|worker| worker == source)
+                && self.r#type.as_ref().is_none_or(|selected| selected == r#type)
                 && (self.cycle.is_none() || self.cycle == *cycle)
                 && self.since.is_none_or(|since| parked.at.timestamp() >= since);
-            if is_wanted && records.len() < self.number as usize {
+            if matches && records.len() < self.number as usize {
                 records.extend(context.history.event(parked.id)?);
             }
         }
@@ -117,7 +117,7 @@ pub(super) fn run(args: &Args) -> ExitCode {
                 note,
             ]);
         }
-        table.drop_if_empty("CYCLE");
+        table.remove_if_empty("CYCLE");
         Ok(print::table(&table))
     })
 }

@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_of_an_item_and_one_of_the_output_are_told_apart() {
+    fn an_error_of_an_item_differs_from_one_of_the_output() {
         let items = || [Ok(1), Err(anyhow::anyhow!("damaged"))].into_iter();
         assert_eq!(write_list(&mut Vec::new(), items()).unwrap_err().to_string(), "damaged");
         let mut full = io::Cursor::new([0; 2]);

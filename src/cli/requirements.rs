@@ -11,7 +11,7 @@ use super::bounded;
 use crate::config::Config;
 use crate::launch;
 use crate::worker;
-use nowcast_core::next_worker::LOCALHOST;
+use nowcast_core::next_worker::{LOCALHOST, last_part};
 
 /// The time limit for Python to find all modules.
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -142,13 +142,15 @@ fn modules_here(config: &Config) -> BTreeMap<String, NamedModule> {
     }
     for (index, entry) in config.scheduled.iter().enumerate() {
         if is_here(entry.host.as_deref()) {
-            let key = |number: usize| format!("scheduled workers: {number}: {}", entry.module);
-            let named = NamedModule { key: key(index + 1), place: key(index), is_certain: true };
+            let module = &entry.module;
+            let key = format!("scheduled workers: entry {}: {module}", index + 1);
+            let place = format!("scheduled workers: {index}: {module}");
+            let named = NamedModule { key, place, is_certain: true };
             modules.insert(entry.module.clone(), named);
         }
     }
     modules.retain(|module, _| {
-        let name = module.rsplit('.').next().unwrap_or(module);
+        let name = last_part(module);
         worker::built_in(module).is_none() && launch::worker_program(config, name).is_none()
     });
     modules

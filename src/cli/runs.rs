@@ -83,7 +83,7 @@ pub(super) fn run(args: &Args) -> ExitCode {
                 Cell::from(format!("#{}", run.cause)),
             ]);
         }
-        table.drop_if_empty("CYCLE");
+        table.remove_if_empty("CYCLE");
         Ok(print::table(&table))
     })
 }

@@ -88,7 +88,7 @@ impl Table {
     }
 
     /// Remove a column that is empty in each row: what a system does not use is not shown.
-    pub(super) fn drop_if_empty(&mut self, heading: &str) {
+    pub(super) fn remove_if_empty(&mut self, heading: &str) {
         let Some((headings, rows)) = self.rows.split_first() else { return };
         let Some(column) = headings.iter().position(|cell| cell.text == heading) else { return };
         if rows.iter().all(|row| row.get(column).is_none_or(|cell| cell.text.is_empty())) {

@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn colour_is_written_only_where_it_is_wanted() {
+    fn colour_is_written_only_where_it_is_enabled() {
         assert_eq!(Terminal::plain().paint("x", Tone::Bad), "x");
         let colour = Terminal { colour: true, ..Terminal::plain() };
         assert_eq!(colour.paint("x", Tone::Bad), "\u{1b}[31mx\u{1b}[0m");

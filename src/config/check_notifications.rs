@@ -8,8 +8,8 @@ use ureq::http::{HeaderName, HeaderValue};
 use super::check::{ConfigCheck, as_text};
 use super::notify::raw::{RawEmail, RawHeartbeat, RawSecret, RawWebhook};
 use super::notify::{
-    Email, Escapes, NotificationTarget, Notifications, Secret, Security, Slack, Template, TemplateField,
-    Wanted, Way, WebRequest, is_slack, url_problem,
+    Email, Escapes, NoticeFilter, NotificationTarget, Notifications, Secret, Security, Slack, Template,
+    TemplateField, Way, WebRequest, is_slack, url_problem,
 };
 use crate::config::checked::Registry;
 use crate::config::environment;
@@ -131,16 +131,16 @@ impl ConfigCheck<'_> {
             }
             let request = self.request(path, &raw.url.0, raw.method.as_deref(), "GET", &raw.headers)?;
             let way = Way::Heartbeat { request, every: raw.every.0 };
-            return Some(NotificationTarget { name, of: Wanted::default(), way });
+            return Some(NotificationTarget { name, of: NoticeFilter::default(), way });
         }
         if has("to") || has("from") || has("server") {
             let raw: RawEmail = self.decode(value, path)?;
-            let of = self.wanted(path, [&raw.workers, &raw.types, &raw.alarms], registry);
+            let of = self.filter(path, [&raw.workers, &raw.types, &raw.alarms], registry);
             let email = self.email(path, raw);
             return Some(NotificationTarget { name, of: of?, way: Way::Email(Box::new(email?)) });
         }
         let raw: RawWebhook = self.decode(value, path)?;
-        let of = self.wanted(path, [&raw.workers, &raw.types, &raw.alarms], registry);
+        let of = self.filter(path, [&raw.workers, &raw.types, &raw.alarms], registry);
         let request = self.request(path, &raw.url.0, raw.method.as_deref(), "POST", &raw.headers);
         let body = self.template(path, "body", raw.body.as_deref().unwrap_or(WEBHOOK_BODY));
         let mut request = request?;
@@ -152,12 +152,12 @@ impl ConfigCheck<'_> {
     }
 
     /// Return the notices that a target wants.
-    fn wanted(
+    fn filter(
         &mut self,
         path: &[&str],
         [workers, types, alarms]: [&Option<Names>; 3],
         registry: Option<&Registry>,
-    ) -> Option<Wanted> {
+    ) -> Option<NoticeFilter> {
         let is_all = |names: &Names| names.0 == [ALL];
         let mut is_good = true;
         let mut refuse = |check: &mut Self, key: &str, text: String| {
@@ -172,7 +172,7 @@ impl ConfigCheck<'_> {
         let of = |names: &Option<Names>| {
             names.as_ref().filter(|names| !is_all(names)).map(|names| names.0.clone())
         };
-        let mut wanted = Wanted {
+        let mut filter = NoticeFilter {
             workers: of(workers),
             types: of(types),
             messages: workers.is_some() || types.is_some(),
@@ -180,8 +180,8 @@ impl ConfigCheck<'_> {
         };
         for name in alarms.iter().flat_map(|names| &names.0) {
             match Alarm::ALL.into_iter().find(|alarm| alarm.name() == name) {
-                Some(alarm) => wanted.alarms.push(alarm),
-                None if name == ALL => wanted.alarms.extend(Alarm::ALL),
+                Some(alarm) => filter.alarms.push(alarm),
+                None if name == ALL => filter.alarms.extend(Alarm::ALL),
                 None => {
                     let known = Alarm::ALL.map(Alarm::name);
                     let close = did_you_mean(name, known);
@@ -191,13 +191,13 @@ impl ConfigCheck<'_> {
                 }
             }
         }
-        let Some(registry) = registry else { return is_good.then_some(wanted) };
-        for name in wanted.workers.iter().flatten() {
+        let Some(registry) = registry else { return is_good.then_some(filter) };
+        for name in filter.workers.iter().flatten() {
             if !registry.workers.contains_key(name) {
                 refuse(self, "workers", unknown_worker(name, registry));
             }
         }
-        let is_meant = |name: &String| wanted.workers.as_ref().is_none_or(|workers| workers.contains(name));
+        let is_meant = |name: &String| filter.workers.as_ref().is_none_or(|workers| workers.contains(name));
         let meant: Vec<&str> = registry
             .workers
             .iter()
@@ -205,7 +205,7 @@ impl ConfigCheck<'_> {
             .flat_map(|(_, worker)| worker.messages.keys())
             .map(String::as_str)
             .collect();
-        for name in wanted.types.iter().flatten().filter(|_| is_good) {
+        for name in filter.types.iter().flatten().filter(|_| is_good) {
             if !meant.contains(&name.as_str()) {
                 let close = did_you_mean(name, &meant);
                 let text = format!(
@@ -215,7 +215,7 @@ impl ConfigCheck<'_> {
                 return None;
             }
         }
-        is_good.then_some(wanted)
+        is_good.then_some(filter)
     }
 
     fn email(&mut self, path: &[&str], raw: RawEmail) -> Option<Email> {

@@ -50,7 +50,7 @@ impl ConfigCheck<'_> {
             Some(url) => {
                 if let Err(why) = url_problem(url) {
                     let text =
-                        format!("what the environment variable {variable} holds is not a URL: {why}");
+                        format!("the value of the environment variable {variable} is not a URL: {why}");
                     self.report(Severity::Warning, &path, text);
                 }
             }

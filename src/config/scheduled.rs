@@ -4,6 +4,7 @@ use jiff::tz::TimeZone;
 use serde::Deserialize;
 
 use super::times::Times;
+use nowcast_core::next_worker::last_part;
 use nowcast_core::{CycleFormat, CycleOption};
 
 /// A worker that is launched at scheduled times.
@@ -44,7 +45,7 @@ impl ScheduledWorker {
     /// Return the worker's name in the message registry.
     #[must_use]
     pub fn name(&self) -> &str {
-        self.module.rsplit('.').next().unwrap_or(&self.module)
+        last_part(&self.module)
     }
 
     /// Return what the launch for a scheduled time says about its cycle.

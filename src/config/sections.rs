@@ -32,8 +32,9 @@ const REQUIRED: [&str; 4] = ["checklist file", "logging", "message registry", "z
 impl ConfigCheck<'_> {
     /// Warn of sections that nothing reads because their names are slightly misspelt.
     pub(super) fn unknown_sections(&mut self, value: &Value) {
-        let is_told = |known: &&str| REQUIRED.contains(known) && value.get(known).is_none_or(Value::is_null);
-        let candidates: Vec<&str> = KNOWN.into_iter().filter(|known| !is_told(known)).collect();
+        let is_missing =
+            |known: &&str| REQUIRED.contains(known) && value.get(known).is_none_or(Value::is_null);
+        let candidates: Vec<&str> = KNOWN.into_iter().filter(|known| !is_missing(known)).collect();
         for (key, _) in value.as_map().into_iter().flatten() {
             let Some(name) = key.as_str().filter(|name| !KNOWN.contains(name)) else { continue };
             if let Some(question) = question(name, &candidates) {

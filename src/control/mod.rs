@@ -254,7 +254,7 @@ impl OperatorConnection {
 
 /// Whether the other end is of this user or of root. The file's mode says the same, but a connection could have been made before it was set.
 fn is_allowed(stream: &UnixStream) -> bool {
-    getsockopt(stream, sockopt::PeerCredentials).is_ok_and(|peer| !is_foreign(peer.uid()))
+    getsockopt(stream, sockopt::PeerCredentials).is_ok_and(|credentials| !is_foreign(credentials.uid()))
 }
 
 fn listen(folder: &Path) -> io::Result<(UnixListener, (u64, u64))> {

@@ -7,7 +7,7 @@ use super::launch_command::{LauncherKind, RemoteCommands};
 use crate::process::ending;
 use nowcast_core::Ending;
 
-/// What the end of the launching command shows about the run.
+/// The state of the run that the exit of the launching command shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
     /// The run ended like this.

@@ -48,7 +48,7 @@ pub(super) enum HostContact {
 /// The process whose exit is awaited.
 #[derive(Debug)]
 pub(super) enum Watching {
-    /// None yet, or the operating system refused the process or its watch, which is tried again.
+    /// There is no process yet, or the operating system refused it or its watch, which is retried.
     Nothing,
     /// A runner that this process started, to claim the run or to adopt it. It may die before that.
     StartedRunner { process: Pid, is_adoption: bool },

@@ -20,7 +20,7 @@ pub struct Publishing {
     pub name: String,
     /// The addresses to try in this order, such as `tcp://*:5560`.
     pub addresses: Vec<String>,
-    /// Who may subscribe.
+    /// The clients that may subscribe.
     pub security: SecuritySettings,
     /// The keys of the connections.
     pub curve: Option<CurveSettings>,

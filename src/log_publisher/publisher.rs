@@ -72,7 +72,7 @@ struct PublisherShared {
     /// The event descriptor that wakes the thread.
     wake: OwnedFd,
     has_ended: Condvar,
-    /// Who may subscribe.
+    /// The clients that may subscribe.
     access: Mutex<PortAccess>,
     /// Whether that has changed since the thread has looked at its connections.
     is_access_new: AtomicBool,

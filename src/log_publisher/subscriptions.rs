@@ -52,7 +52,7 @@ struct Connection {
     bytes: usize,
 }
 
-/// What a report means for the socket's owner.
+/// The meaning of a report for the socket's owner.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Noted {
     /// There is nothing to do.

@@ -36,7 +36,7 @@ pub(super) struct QueuedLaunch {
     is_adopted: bool,
 }
 
-/// What the loop has to do after a batch of effects.
+/// The tasks of the loop after a batch of effects.
 #[derive(Debug, Default)]
 pub(super) struct FollowUp {
     /// The events that the effects made.

@@ -17,10 +17,10 @@ use pylogging::Logger;
 /// Timeout for the broker's answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long a refused manager tries again before it exits. A manager whose host is gone is expired by then.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// Timeout after which a refused manager exits. A manager whose host is gone is expired by then.
+const REFUSAL_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// What is known of the refusal of this manager.
+/// The state of the refusal of this manager.
 pub(super) struct Refusal {
     identity: ManagerIdentity,
     /// The question that the broker has not answered, with the time when it was asked.
@@ -90,7 +90,7 @@ impl Refusal {
             "the message broker on {} refuses this manager, since another one is connected ({other}). It tries again for {} s \
              and then exits",
             zmq.host,
-            PATIENCE.as_secs()
+            REFUSAL_TIMEOUT.as_secs()
         ));
         self.refused = Some((Instant::now(), other));
     }
@@ -108,7 +108,7 @@ impl Refusal {
     /// When the broker has refused it for too long. `was_admitted`: it had been connected before.
     pub(super) fn check(&self, was_admitted: bool) -> Result<(), ManagerError> {
         match &self.refused {
-            Some((since, other)) if since.elapsed() >= PATIENCE => {
+            Some((since, other)) if since.elapsed() >= REFUSAL_TIMEOUT => {
                 Err(ManagerError::Refused { other: other.clone(), was_admitted })
             }
             _ => Ok(()),

@@ -113,7 +113,7 @@ fn watch(call: &AtomicU64, thread: &Path, log: &Logger) {
 mod tests {
     use super::*;
 
-    /// What the watchdog thinks of a call after checks, each with the CPU time in seconds and whether it is late.
+    /// The watchdog's verdict on a call after checks, each with the CPU time in seconds and whether it is late.
     fn is_stuck_after(checks: impl IntoIterator<Item = (u64, bool)>) -> bool {
         let (mut watched, mut last) = (None, Duration::ZERO);
         for (seconds, is_late) in checks {

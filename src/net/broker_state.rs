@@ -38,6 +38,6 @@ pub struct RefusedManager {
 pub struct Shortage {
     /// Since when.
     pub since: Timestamp,
-    /// What is short, with the number of workers that are connected.
+    /// The resource that is short, with the number of workers that are connected.
     pub reason: String,
 }

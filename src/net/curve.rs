@@ -308,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_whose_files_do_not_fit_is_told_what_to_do() {
+    fn a_client_with_mismatched_files_gets_a_remedy() {
         let folder = tempfile::tempdir().unwrap();
         let settings = settings(folder.path());
         make_keys(&settings).unwrap();

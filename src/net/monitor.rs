@@ -20,7 +20,7 @@ pub struct Monitor {
 pub type EventValue = (SocketEvent, u32);
 
 impl Monitor {
-    /// Start watching a socket for the `wanted` events. `name` must be unique among the monitors of the context.
+    /// Start watching a socket for the `selected` events. `name` must be unique among the monitors of the context.
     ///
     /// # Errors
     /// When ZeroMQ has no sockets left.
@@ -28,10 +28,10 @@ impl Monitor {
         context: &Context,
         watched: &Socket,
         name: &str,
-        wanted: &[SocketEvent],
+        selected: &[SocketEvent],
     ) -> zmq::Result<Self> {
         // At a limit, `libzmq`'s thread, which moves every message, would wait until events are received here.
-        Self::start_with(context, watched, name, wanted, 0)
+        Self::start_with(context, watched, name, selected, 0)
     }
 
     /// Start to watch a socket, and let `libzmq`'s thread wait while [`MONITOR_QUEUE`] events have not been received.
@@ -39,20 +39,20 @@ impl Monitor {
         context: &Context,
         watched: &Socket,
         name: &str,
-        wanted: &[SocketEvent],
+        selected: &[SocketEvent],
     ) -> zmq::Result<Self> {
-        Self::start_with(context, watched, name, wanted, 1)
+        Self::start_with(context, watched, name, selected, 1)
     }
 
     fn start_with(
         context: &Context,
         watched: &Socket,
         name: &str,
-        wanted: &[SocketEvent],
+        selected: &[SocketEvent],
         limit: i32,
     ) -> zmq::Result<Self> {
         let endpoint = format!("inproc://monitor-{name}");
-        let mask = wanted.iter().fold(0, |mask, event| mask | i32::from(event.to_raw()));
+        let mask = selected.iter().fold(0, |mask, event| mask | i32::from(event.to_raw()));
         watched.monitor(&endpoint, mask)?;
         let events = context.socket(SocketType::PAIR)?;
         events.set_rcvhwm(limit)?;

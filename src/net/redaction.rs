@@ -2,7 +2,7 @@
 
 use url::{Url, form_urlencoded};
 
-/// What stands for a part that is not shown.
+/// The placeholder for a part that is not shown.
 const HIDDEN: &str = "…";
 
 /// The fewest characters of a secret. Shorter texts are words of many other texts, too.

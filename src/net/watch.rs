@@ -169,7 +169,7 @@ impl ConnectionWatch {
     /// # Errors
     /// When ZeroMQ has no sockets left, or the operating system no descriptors or threads.
     pub fn start(context: &Context, watched: &Socket, name: &str, wake_on: WakeOn) -> io::Result<Self> {
-        let wanted = [
+        let events = [
             SocketEvent::ACCEPTED,
             SocketEvent::ACCEPT_FAILED,
             SocketEvent::HANDSHAKE_SUCCEEDED,
@@ -177,7 +177,7 @@ impl ConnectionWatch {
             SocketEvent::CLOSED,
             SocketEvent::MONITOR_STOPPED,
         ];
-        let monitor = Monitor::start_bounded(context, watched, name, &wanted).map_err(io::Error::other)?;
+        let monitor = Monitor::start_bounded(context, watched, name, &events).map_err(io::Error::other)?;
         let handshake = watched.get_handshake_ivl().map_err(io::Error::other)?;
         let handshake_time = Duration::from_millis(handshake.unsigned_abs().into()) + MARGIN;
         let shared = Arc::new(Shared {

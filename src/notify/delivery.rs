@@ -149,7 +149,7 @@ mod tests {
     use jiff::ZonedDateTime;
 
     use super::*;
-    use crate::config::notify::{Secret, SlackWorkers, Wanted, WebRequest};
+    use crate::config::notify::{NoticeFilter, Secret, SlackWorkers, WebRequest};
     use nowcast_core::Alarm;
     use nowcast_core::Number;
     use nowcast_core::notice::NoticeMessage;
@@ -168,19 +168,19 @@ mod tests {
         }
     }
 
-    fn webhook(of: Wanted, body: &str, json: bool) -> NotificationTarget {
+    fn webhook(of: NoticeFilter, body: &str, json: bool) -> NotificationTarget {
         escaping(of, body, Escapes { json, ..Escapes::default() })
     }
 
-    fn escaping(of: Wanted, body: &str, escapes: Escapes) -> NotificationTarget {
+    fn escaping(of: NoticeFilter, body: &str, escapes: Escapes) -> NotificationTarget {
         let url = Secret("http://localhost/".to_owned());
         let request = WebRequest { method: "POST".to_owned(), url, headers: Vec::new() };
         let body = Template::parse(body).unwrap();
         NotificationTarget { name: "t".to_owned(), of, way: Way::Webhook { request, body, escapes } }
     }
 
-    fn all_messages() -> Wanted {
-        Wanted { messages: true, ..Wanted::default() }
+    fn all_messages() -> NoticeFilter {
+        NoticeFilter { messages: true, ..NoticeFilter::default() }
     }
 
     #[test]
@@ -221,19 +221,22 @@ mod tests {
     #[test]
     fn a_target_gets_each_requested_notification_once() {
         let list = |names: &[&str]| Some(names.iter().map(|name| (*name).to_owned()).collect());
-        let of_alarm = |alarm| Wanted { alarms: vec![alarm], ..Wanted::default() };
-        for (of, is_told) in [
+        let of_alarm = |alarm| NoticeFilter { alarms: vec![alarm], ..NoticeFilter::default() };
+        for (of, is_delivered) in [
             (all_messages(), true),
-            (Wanted { workers: list(&["ssh"]), ..all_messages() }, true),
-            (Wanted { workers: list(&["rivers"]), ..all_messages() }, false),
-            (Wanted { types: list(&["failure"]), ..all_messages() }, true),
-            (Wanted { types: list(&["success"]), ..all_messages() }, false),
-            (Wanted { types: list(&["success"]), alarms: vec![Alarm::Failure], ..all_messages() }, true),
+            (NoticeFilter { workers: list(&["ssh"]), ..all_messages() }, true),
+            (NoticeFilter { workers: list(&["rivers"]), ..all_messages() }, false),
+            (NoticeFilter { types: list(&["failure"]), ..all_messages() }, true),
+            (NoticeFilter { types: list(&["success"]), ..all_messages() }, false),
+            (
+                NoticeFilter { types: list(&["success"]), alarms: vec![Alarm::Failure], ..all_messages() },
+                true,
+            ),
             (of_alarm(Alarm::Failure), true),
             (of_alarm(Alarm::Crash), false),
         ] {
-            let told = Delivery::to_target(&webhook(of.clone(), "{text}", false), &notice());
-            assert_eq!(told.is_some(), is_told, "{of:?}");
+            let delivery = Delivery::to_target(&webhook(of.clone(), "{text}", false), &notice());
+            assert_eq!(delivery.is_some(), is_delivered, "{of:?}");
         }
         let late = Notice { alarm: Some(Alarm::Late), message: None, ..notice() };
         assert!(
@@ -266,7 +269,7 @@ mod tests {
             checklist_url: Some("https://x.ca/c.yaml".to_owned()),
         };
         let body = |slack: &Slack, notice: &Notice| {
-            Delivery::to_slack(&channel, slack, notice).map(|told| told.body)
+            Delivery::to_slack(&channel, slack, notice).map(|delivery| delivery.body)
         };
         assert_eq!(
             body(&slack, &notice()).unwrap(),

@@ -10,6 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::delivery::Delivery;
+use nowcast_core::counted::plural;
 use pylogging::Logger;
 
 /// The reason why a delivery was not sent.
@@ -34,14 +35,14 @@ pub(super) struct Pace {
     /// The longest pause.
     pub longest: Duration,
     /// The time after which a waiting delivery is abandoned, after one more attempt.
-    pub give_up: Duration,
+    pub timeout: Duration,
 }
 
 impl Pace {
     pub(super) const NORMAL: Pace = Pace {
         first: Duration::from_secs(1),
         longest: Duration::from_secs(300),
-        give_up: Duration::from_secs(3_600),
+        timeout: Duration::from_secs(3_600),
     };
 }
 
@@ -51,7 +52,7 @@ struct Queue {
     /// Whether the thread is sending a delivery, which is no longer in the queue.
     is_busy: bool,
     /// The number of deliveries discarded since the queue was last empty.
-    dropped: u64,
+    discarded: u64,
     /// Whether no more deliveries follow.
     is_closed: bool,
     /// The deadline once the manager exits: there are no more pauses, and no attempts after this moment.
@@ -123,12 +124,12 @@ impl Lane {
             self.shared.changed.notify_all();
             return;
         }
-        queue.dropped += 1;
-        let is_first = queue.dropped == 1;
+        queue.discarded += 1;
+        let is_first = queue.discarded == 1;
         drop(queue);
         if is_first && !self.shared.is_heartbeat {
             self.shared.log.warning(format_args!(
-                "{} notifications wait for {}: what comes now is dropped until these have gone",
+                "{} notifications wait for {}: further ones are discarded until these are sent",
                 self.most, self.shared.name
             ));
         }
@@ -167,9 +168,9 @@ impl Lane {
         drop(queue);
         if left > 0 && !self.shared.is_heartbeat {
             let name = &self.shared.name;
-            self.shared
-                .log
-                .warning(format_args!("{left} notifications to {name} were not sent before the end"));
+            let words = plural(&left, "notification", "notifications");
+            let were = plural(&left, "was", "were");
+            self.shared.log.warning(format_args!("{left} {words} to {name} {were} not sent before the end"));
         }
     }
 }
@@ -179,12 +180,14 @@ impl LaneState {
     fn next(&self) -> Option<Delivery> {
         let mut queue = self.lock();
         queue.is_busy = false;
-        if queue.waiting.is_empty() && queue.dropped > 0 {
-            let dropped = std::mem::take(&mut queue.dropped);
+        if queue.waiting.is_empty() && queue.discarded > 0 {
+            let discarded = std::mem::take(&mut queue.discarded);
             if !self.is_heartbeat {
                 let name = &self.name;
+                let words = plural(&discarded, "notification", "notifications");
+                let were = plural(&discarded, "was", "were");
                 self.log.warning(format_args!(
-                    "{dropped} notifications to {name} were dropped; there is room again"
+                    "{discarded} {words} to {name} {were} discarded; the queue is empty again"
                 ));
             }
         }
@@ -201,8 +204,9 @@ impl LaneState {
     /// Make attempts until the delivery is sent or abandoned.
     fn deliver(&self, delivery: &Delivery, pace: Pace, send: &mut Send, is_failing: &mut bool) {
         let name = &self.name;
-        let give_up = |text: &str| {
-            self.log.error(format_args!("a notification to {name} is given up ({}): {text}", delivery.about));
+        let abandon = |text: &str| {
+            self.log
+                .error(format_args!("a notification to {name} is abandoned ({}): {text}", delivery.about));
         };
         let mut pause = pace.first;
         loop {
@@ -215,9 +219,9 @@ impl LaneState {
             };
             let Failure { text, is_final, wait } = failure;
             let was_failing = std::mem::replace(is_failing, true);
-            if is_final || is_last || delivery.since.elapsed() >= pace.give_up {
+            if is_final || is_last || delivery.since.elapsed() >= pace.timeout {
                 if !self.is_heartbeat || !was_failing {
-                    give_up(&text);
+                    abandon(&text);
                 }
                 if is_last {
                     // The others would fail as well; `Lane::end` logs their number.
@@ -233,7 +237,7 @@ impl LaneState {
             self.rest(wait.unwrap_or(pause).min(pace.longest));
             pause = (pause * 2).min(pace.longest);
             if self.is_over() {
-                return give_up(&text);
+                return abandon(&text);
             }
         }
     }
@@ -298,7 +302,7 @@ mod tests {
 
     #[test]
     fn the_order_is_kept_and_nothing_is_sent_again_once_it_was_taken() {
-        let pace = Pace { first: Duration::ZERO, longest: Duration::ZERO, give_up: NEVER };
+        let pace = Pace { first: Duration::ZERO, longest: Duration::ZERO, timeout: NEVER };
         let (lane, made) = lane(pace, 10, vec![failure(None), failure(None)]);
         push(&lane, &["a", "b", "c"]);
         assert_eq!(rest(&lane, &made), ["a", "a", "a", "b", "c"]);
@@ -306,7 +310,7 @@ mod tests {
 
     #[test]
     fn an_old_delivery_is_abandoned_after_one_more_attempt() {
-        let pace = Pace { first: NEVER, longest: NEVER, give_up: Duration::ZERO };
+        let pace = Pace { first: NEVER, longest: NEVER, timeout: Duration::ZERO };
         let (lane, made) = lane(pace, 10, vec![failure(None), failure(None)]);
         push(&lane, &["a", "b", "c"]);
         assert_eq!(rest(&lane, &made), ["a", "b", "c"]);
@@ -314,7 +318,7 @@ mod tests {
 
     #[test]
     fn the_other_side_says_how_long_the_pause_is_to_be() {
-        let pace = Pace { first: NEVER, longest: NEVER, give_up: NEVER };
+        let pace = Pace { first: NEVER, longest: NEVER, timeout: NEVER };
         let (lane, made) = lane(pace, 10, vec![failure(Some(Duration::ZERO))]);
         lane.push(delivery("a"));
         assert_eq!(rest(&lane, &made), ["a", "a"]);
@@ -322,7 +326,7 @@ mod tests {
 
     #[test]
     fn notifications_over_the_limit_are_discarded() {
-        let pace = Pace { first: NEVER, longest: NEVER, give_up: NEVER };
+        let pace = Pace { first: NEVER, longest: NEVER, timeout: NEVER };
         let (lane, made) = lane(pace, 2, vec![failure(None)]);
         lane.push(delivery("a"));
         // The attempt is followed by a pause that only `hurry` cuts short.
@@ -335,7 +339,7 @@ mod tests {
 
     #[test]
     fn at_the_end_nothing_is_tried_behind_one_that_fails_nor_after_its_moment() {
-        let pace = Pace { first: NEVER, longest: NEVER, give_up: NEVER };
+        let pace = Pace { first: NEVER, longest: NEVER, timeout: NEVER };
         let (lane, made) = lane(pace, 10, vec![failure(None); 5]);
         push(&lane, &["a", "b", "c"]);
         assert_eq!(next(&made), "a");

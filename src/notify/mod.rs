@@ -64,15 +64,15 @@ impl Notifier {
         self.lines.retain(|line| !line.is_retired || !line.lane.is_done());
         let channels = notifications.slack.iter().flat_map(|slack| &slack.channels);
         let channels = channels.filter(|channel| channel.url.is_some()).cloned().map(Served::Slack);
-        let wanted: Vec<Served> =
+        let served: Vec<Served> =
             channels.chain(notifications.targets.iter().cloned().map(Served::NotificationTarget)).collect();
         for line in self.lines.iter_mut().filter(|line| !line.is_retired) {
-            if !wanted.contains(&line.served) {
+            if !served.contains(&line.served) {
                 line.is_retired = true;
                 line.lane.close();
             }
         }
-        for served in wanted {
+        for served in served {
             if self.lines.iter().all(|line| line.is_retired || line.served != served) {
                 self.open(served);
             }
@@ -85,8 +85,8 @@ impl Notifier {
             Served::NotificationTarget(target) => match &target.way {
                 // An old beat is useless once the next one is due.
                 Way::Heartbeat { every, .. } => {
-                    let give_up = Duration::try_from(*every).unwrap_or(Pace::NORMAL.give_up);
-                    (target.name.clone(), Pace { give_up, ..Pace::NORMAL }, 1)
+                    let timeout = Duration::try_from(*every).unwrap_or(Pace::NORMAL.timeout);
+                    (target.name.clone(), Pace { timeout, ..Pace::NORMAL }, 1)
                 }
                 _ => (target.name.clone(), Pace::NORMAL, MOST),
             },

@@ -42,6 +42,13 @@ pub(super) enum Limit {
     Memory,
 }
 
+/// The call that a limit is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Limited {
+    Rule,
+    Test,
+}
+
 /// Memory that an object of the rules uses outside of the virtual machine. It counts until the object is dropped.
 #[derive(Debug)]
 pub(super) struct OutsideMemory {
@@ -58,7 +65,7 @@ impl Drop for OutsideMemory {
 /// Lines of files, by what Lua calls the file.
 pub(super) type Lines = BTreeMap<String, BTreeSet<usize>>;
 
-/// What a call has used of its limits.
+/// The part of its limits that a call has used.
 #[derive(Debug)]
 pub(super) struct Budget {
     limits: CallLimits,
@@ -263,26 +270,28 @@ impl Budget {
     /// Return an error if the call has exceeded a limit.
     pub(super) fn check(&self) -> mlua::Result<()> {
         match self.passed.get() {
-            Some(limit) => Err(mlua::Error::runtime(self.describe(limit))),
+            Some(limit) => Err(mlua::Error::runtime(self.describe(limit, Limited::Rule))),
             None => Ok(()),
         }
     }
 
     /// Describe a limit: "used more than 2 s of CPU time (the time limit of a rule)".
-    pub(super) fn describe(&self, limit: Limit) -> String {
+    pub(super) fn describe(&self, limit: Limit, of: Limited) -> String {
+        let (one, all) = match of {
+            Limited::Rule => ("a rule", "the rules"),
+            Limited::Test => ("a test", "a test"),
+        };
         match limit {
             Limit::Time => {
-                format!(
-                    "used more than {} s of CPU time (the time limit of a rule)",
-                    self.limits.time.as_secs_f64()
-                )
+                let seconds = self.limits.time.as_secs_f64();
+                format!("used more than {seconds} s of CPU time (the time limit of {one})")
             }
-            Limit::Instructions => format!(
-                "took more than {} instructions (the instruction limit of a rule)",
-                self.limits.instructions
-            ),
+            Limit::Instructions => {
+                let most = self.limits.instructions;
+                format!("took more than {most} instructions (the instruction limit of {one})")
+            }
             Limit::Memory => {
-                format!("needed more than {} (the memory limit of the rules)", bytes(self.limits.memory))
+                format!("needed more than {} (the memory limit of {all})", bytes(self.limits.memory))
             }
         }
     }

@@ -159,8 +159,8 @@ impl CallState {
     /// Add a line to the log. If the log is full, a last line says that the rest is left out.
     pub(super) fn log(&self, level: Level, text: &str) {
         // The files run again for each message; their log lines are recorded only when they are loaded.
-        let is_told = self.is_loading.get() && self.now.borrow().is_some();
-        if is_told || self.log_is_full.get() {
+        let is_repeated = self.is_loading.get() && self.now.borrow().is_some();
+        if is_repeated || self.log_is_full.get() {
             return;
         }
         let limits = &self.options.limits;

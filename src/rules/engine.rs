@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::rc::Rc;
 
-use super::budget::Lines;
+use super::budget::{Limited, Lines};
 use super::error::{self, RulesLoadError};
 use super::explain;
 use super::limits::EngineOptions;
@@ -235,7 +235,7 @@ impl Engine {
                 traceback.replace(&format!("<{}:{}>", known.chunk, known.line), &format!("'{}'", known.name));
         }
         let text = match error.limit {
-            Some(limit) => format!("{function} {}", vm.describe(limit)),
+            Some(limit) => format!("{function} {}", vm.describe(limit, Limited::Rule)),
             None => error.text.clone(),
         };
         let has_location =

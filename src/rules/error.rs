@@ -21,7 +21,7 @@ pub struct RulesLoadError {
     pub file: PathBuf,
     /// The line in it, if known.
     pub line: Option<usize>,
-    /// What is wrong, and what to do.
+    /// The error, and what to do.
     pub reason: String,
     /// The text of that line, with its number.
     pub shown: Option<String>,
@@ -175,10 +175,18 @@ pub(super) fn without_own_place(text: &str) -> Option<String> {
 }
 
 /// Split a Lua message into the chunk and line at its start, and the rest.
-pub(super) fn place(text: &str) -> Option<(&str, usize, &str)> {
+#[must_use]
+pub fn place(text: &str) -> Option<(&str, usize, &str)> {
     let (place, rest) = text.split_once(": ")?;
+    let (chunk, line) = parse_place(place)?;
+    Some((chunk, line, rest))
+}
+
+/// Parse a place as Lua writes it, such as `next_workers.lua:12`. Return the chunk and the line.
+#[must_use]
+pub fn parse_place(place: &str) -> Option<(&str, usize)> {
     let (chunk, line) = place.rsplit_once(':')?;
-    Some((chunk, line.parse().ok()?, rest))
+    Some((chunk, line.parse().ok()?))
 }
 
 #[cfg(test)]

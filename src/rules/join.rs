@@ -45,13 +45,13 @@ impl LuaJoin {
     /// Format the join for `tostring`.
     pub(super) fn text(&self) -> String {
         let name = self.0.name.as_deref().unwrap_or_default();
-        let wanted: Vec<String> = self.0.wait_for.iter().map(Requirement::to_string).collect();
+        let requirements: Vec<String> = self.0.wait_for.iter().map(Requirement::to_string).collect();
         let scope = match &self.0.scope {
             Some(NoteScope::Cycle(cycle)) => format!("cycle={cycle}, "),
             Some(NoteScope::Since(moment)) => format!("since={moment}, "),
             None => String::new(),
         };
-        format!("Join(name={name:?}, {scope}wait_for={})", wanted.join(", "))
+        format!("Join(name={name:?}, {scope}wait_for={})", requirements.join(", "))
     }
 }
 
@@ -98,11 +98,11 @@ fn read(lua: &Lua, call: &CallState, spec: &LuaValue) -> Result<JoinRequest, Str
     let Some(given) = entries(lua, spec, "the table")? else {
         return Err(format!("write what it is in braces, as in {EXAMPLE}; got {}", kind_name(spec)));
     };
-    let (mut request, mut wanted) = (JoinRequest::default(), None);
+    let (mut request, mut wait_list) = (JoinRequest::default(), None);
     for (key, value) in known(given, "key", &KNOWN)? {
         match key {
             "name" => request.name = Some(text(call, "its name", &value)?),
-            "wait_for" => wanted = Some(value),
+            "wait_for" => wait_list = Some(value),
             "launch" => request.launch = own_launches(call, &value)?,
             "timeout" => request.timeout = Some(time_limit(key, &value)?),
             "since" if request.scope.is_some() => {
@@ -113,8 +113,8 @@ fn read(lua: &Lua, call: &CallState, spec: &LuaValue) -> Result<JoinRequest, Str
             _ => request.scope = own_cycle(call, &value)?.map(NoteScope::Cycle),
         }
     }
-    if let Some(wanted) = wanted {
-        request.wait_for = wait_for(lua, call, &wanted, request.scope.as_ref())?;
+    if let Some(wait_list) = wait_list {
+        request.wait_for = wait_for(lua, call, &wait_list, request.scope.as_ref())?;
     }
     if request.name.is_none() {
         return Err(format!("it has no name; write {EXAMPLE}"));
@@ -191,24 +191,24 @@ fn wait_for(
     wrong.check()?;
     listed.sort_by_key(|(place, _)| *place);
     keyed.sort_by(|(a, ..), (b, ..)| a.cmp(b));
-    let mut wanted: Vec<Requirement> = Vec::with_capacity(listed.len() + keyed.len());
+    let mut requirements: Vec<Requirement> = Vec::with_capacity(listed.len() + keyed.len());
     for (expected, (place, item)) in (1..).zip(listed) {
         if place != expected {
             return Err(format!(
                 "wait_for[{expected}] is nil; is a name misspelt, or the checklist incomplete?"
             ));
         }
-        wanted.push(listed_item(lua, call, expected, &item)?);
+        requirements.push(listed_item(lua, call, expected, &item)?);
     }
     for (_, name, value) in keyed {
         let worker = worker_name(call, &LuaValue::String(name))?;
-        wanted.push(messages(lua, call, worker, &value)?);
+        requirements.push(messages(lua, call, worker, &value)?);
     }
     match scope {
-        None => each_worker_once(&wanted)?,
-        Some(scope) => in_scope(&mut wanted, scope)?,
+        None => each_worker_once(&requirements)?,
+        Some(scope) => in_scope(&mut requirements, scope)?,
     }
-    Ok(wanted)
+    Ok(requirements)
 }
 
 /// Read an item of the list: a worker's name, or a table that names the worker.
@@ -236,9 +236,9 @@ fn one_message(worker: String) -> Requirement {
 }
 
 /// Check the requirements of a join that counts from its opening on. It has no cycle.
-fn each_worker_once(wanted: &[Requirement]) -> Result<(), String> {
+fn each_worker_once(requirements: &[Requirement]) -> Result<(), String> {
     let mut workers = BTreeSet::new();
-    for Requirement { worker, cycle, .. } in wanted {
+    for Requirement { worker, cycle, .. } in requirements {
         if cycle.is_some() {
             return Err(needs_cycle(worker));
         }
@@ -252,9 +252,9 @@ fn each_worker_once(wanted: &[Requirement]) -> Result<(), String> {
 }
 
 /// Check the requirements of a join by cycle or since a moment. A cycle that is the join's own is left out.
-fn in_scope(wanted: &mut [Requirement], scope: &NoteScope) -> Result<(), String> {
+fn in_scope(requirements: &mut [Requirement], scope: &NoteScope) -> Result<(), String> {
     let (mut known, mut counts) = (BTreeSet::new(), BTreeMap::new());
-    for Requirement { worker, r#type, count, cycle } in wanted {
+    for Requirement { worker, r#type, count, cycle } in requirements {
         match scope {
             NoteScope::Cycle(own) => *cycle = cycle.take().filter(|cycle| cycle != own),
             NoteScope::Since(_) if cycle.is_some() => return Err(needs_cycle(worker)),
@@ -319,22 +319,22 @@ fn described_messages(
     worker: String,
     given: Vec<(&str, LuaValue)>,
 ) -> Result<Requirement, String> {
-    let mut wanted = one_message(worker);
-    let worker = &wanted.worker;
+    let mut requirement = one_message(worker);
+    let worker = &requirement.worker;
     for (key, value) in given {
         match key {
-            "type" => wanted.r#type = Some(text(call, &role_of_type(worker), &value)?),
-            "count" => wanted.count = count(worker, &value)?,
+            "type" => requirement.r#type = Some(text(call, &role_of_type(worker), &value)?),
+            "count" => requirement.count = count(worker, &value)?,
             _ => {
                 let label = cycle("cycle", &value).map_err(|text| format!("wait_for: {worker}: {text}"))?;
-                wanted.cycle = match label {
+                requirement.cycle = match label {
                     CycleOption::Label(cycle) => Some(cycle),
                     CycleOption::None => None,
                 };
             }
         }
     }
-    Ok(wanted)
+    Ok(requirement)
 }
 
 fn role_of_type(worker: &str) -> String {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// What a call of a rule, or loading the rules, may cost. Past a limit the call fails; the manager
+/// Limits on the cost of a call of a rule, or of loading the rules. Past a limit the call fails; the manager
 /// goes on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CallLimits {
@@ -40,9 +40,9 @@ impl Default for CallLimits {
 /// How the engine treats the rules.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EngineOptions {
-    /// What a call may cost.
+    /// Limits on the cost of a call.
     pub limits: CallLimits,
-    /// What `worker("name")` puts before a name that has no dot: with `nowcast.workers` it launches
+    /// The prefix that `worker("name")` puts before a name without a dot: with `nowcast.workers` it launches
     /// `nowcast.workers.name`. `None`: the bare name.
     pub package: Option<String>,
     /// Whether the lines that run are noted, which takes time.

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use nowcast_core::next_worker::last_part;
+
 /// The configuration names rules that do not exist.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
@@ -27,7 +29,7 @@ pub fn locate(config_file: &Path, module: &str) -> Result<PathBuf, LocateError> 
     let looked = if is_path {
         vec![folder.join(module)]
     } else {
-        let file = format!("{}.lua", module.rsplit('.').next().unwrap_or(module));
+        let file = format!("{}.lua", last_part(module));
         vec![folder.join("rules").join(&file), folder.join(file)]
     };
     match looked.iter().find(|path| path.is_file()) {

@@ -331,8 +331,8 @@ impl<'a, E> Matcher<'a, E> {
     /// Return whether the byte is in the set whose brackets are at `p` and `end`.
     fn in_set(&mut self, byte: u8, mut p: usize, end: usize) -> Result<bool, PatternError<E>> {
         self.count(end - p)?;
-        let wanted = self.at(p + 1) != b'^';
-        if !wanted {
+        let if_found = self.at(p + 1) != b'^';
+        if !if_found {
             p += 1;
         }
         p += 1;
@@ -340,19 +340,19 @@ impl<'a, E> Matcher<'a, E> {
             if self.at(p) == b'%' {
                 p += 1;
                 if in_class(byte, self.at(p)) {
-                    return Ok(wanted);
+                    return Ok(if_found);
                 }
             } else if self.at(p + 1) == b'-' && p + 2 < end {
                 if (self.at(p)..=self.at(p + 2)).contains(&byte) {
-                    return Ok(wanted);
+                    return Ok(if_found);
                 }
                 p += 2;
             } else if self.at(p) == byte {
-                return Ok(wanted);
+                return Ok(if_found);
             }
             p += 1;
         }
-        Ok(!wanted)
+        Ok(!if_found)
     }
 }
 

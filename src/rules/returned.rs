@@ -58,8 +58,8 @@ fn wait(call: &CallState, function: &str, value: &LuaValue) -> Result<JoinReques
 
 /// Return the join for NEMO_Nowcast's race set: each worker must send one message, of any type.
 fn race_set(names: Vec<String>) -> JoinRequest {
-    let wanted = |worker| Requirement { worker, r#type: None, count: 1, cycle: None };
-    JoinRequest { wait_for: names.into_iter().map(wanted).collect(), ..JoinRequest::default() }
+    let requirement = |worker| Requirement { worker, r#type: None, count: 1, cycle: None };
+    JoinRequest { wait_for: names.into_iter().map(requirement).collect(), ..JoinRequest::default() }
 }
 
 fn launches(call: &CallState, function: &str, value: &LuaValue) -> Result<Vec<NextWorker>, String> {

@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use mlua::{Function, Table};
 
+use super::budget::Limited;
 use super::error::{self, RulesLoadError};
 use super::limits::EngineOptions;
 use super::script_function::ScriptFunction;
@@ -99,13 +100,7 @@ impl Script {
     fn failure(&self, error: &LuaCallError) -> TestFailure {
         let is_broken = error.limit.is_some();
         let text = match error.limit {
-            Some(limit) => format!(
-                "the test {}",
-                self.vm
-                    .describe(limit)
-                    .replace("of a rule", "of a test")
-                    .replace("of the rules", "of a test")
-            ),
+            Some(limit) => format!("the test {}", self.vm.describe(limit, Limited::Test)),
             None => error.text.clone(),
         };
         let first = error.traceback.lines().next().and_then(error::place);

@@ -10,7 +10,7 @@ use mlua::{
 };
 
 use super::api;
-use super::budget::{self, Limit, Lines};
+use super::budget::{self, Limit, Limited, Lines};
 use super::call_state::CallState;
 use super::compile::COMPILING;
 use super::error::{self, RulesLoadError};
@@ -42,7 +42,7 @@ pub(super) struct Vm {
     host: Rc<CallState>,
     /// The engine's functions that Lua shares with Rust.
     shared: Table,
-    /// What the rules see as their globals, which they cannot write once loaded.
+    /// The globals of the rules, which are read-only once the rules are loaded.
     environment: Table,
     /// Runs the rules' files and then a function of theirs.
     call_rule: Function,
@@ -57,7 +57,7 @@ pub(super) struct Vm {
 pub struct RuleFunction {
     /// `after_` and a worker's name.
     pub name: String,
-    /// What Lua's messages call its file: the path inside the folder of the rules.
+    /// The name of its file in Lua's messages: the path inside the folder of the rules.
     pub chunk: String,
     /// The line where it starts.
     pub line: usize,
@@ -320,8 +320,8 @@ impl Vm {
     }
 
     /// Describe a limit for the person who reads why the rule failed.
-    pub(super) fn describe(&self, limit: Limit) -> String {
-        self.host.budget.describe(limit)
+    pub(super) fn describe(&self, limit: Limit, of: Limited) -> String {
+        self.host.budget.describe(limit, of)
     }
 
     fn error(&self, error: &mlua::Error) -> LuaCallError {

@@ -1,7 +1,7 @@
 //! The checklist file: NEMO_Nowcast's YAML file, always complete.
 //!
-//! It is written to a temporary file and renamed, so a reader finds the old or the new one, also after a crash. What other programs
-//! put in its place is never overwritten without a copy.
+//! It is written to a temporary file and renamed, so a reader finds the old or the new one, also after a crash. A file that another
+//! program puts in its place is never overwritten without a copy.
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Write};
@@ -81,7 +81,7 @@ struct WrittenFile {
     stamp: FileStamp,
 }
 
-/// What the file holds.
+/// The content of the file.
 #[derive(Debug)]
 pub struct ChecklistFileContent {
     /// The checklist.
@@ -95,13 +95,13 @@ pub struct ChecklistFileContent {
 /// A change in whether the file can be written.
 #[derive(Debug)]
 pub enum WriteState {
-    /// It cannot any more; it is tried again every second.
+    /// Writing began to fail; it is retried every second.
     Failed(io::Error),
-    /// It can again.
+    /// Writing works again.
     Recovered,
 }
 
-/// Why no checklist could be read.
+/// The reason why no checklist was read.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     /// There is no such file any more.
@@ -115,7 +115,7 @@ pub enum LoadError {
     Stuck {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The error in it.
         problem: String,
         /// Why it stays where it is.
         error: io::Error,
@@ -125,7 +125,7 @@ pub enum LoadError {
     Damaged {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The error in it.
         problem: String,
         /// Where it is now.
         kept: PathBuf,
@@ -170,11 +170,11 @@ impl ChecklistFile {
         &self.path
     }
 
-    /// Reads it. A file that holds no checklist is set aside under another name, for a person to
+    /// Read it. A file without a checklist is set aside under another name, for a person to
     /// look at, so that the next write does not destroy it.
     ///
     /// # Errors
-    /// When there is no checklist to be had from it.
+    /// If it has no checklist.
     pub fn load(&mut self) -> Result<ChecklistFileContent, LoadError> {
         // Before it is read, so that a change meanwhile is noticed by the next write.
         self.accept();
@@ -288,7 +288,7 @@ impl ChecklistFile {
         self.copy.take()
     }
 
-    /// Notes that the checklist changed at `now`. The file is written a little later, by
+    /// Note that the checklist changed at `now`. The file is written a little later, by
     /// [`ChecklistFile::write_if_due`], so that many changes make one write.
     pub fn mark_changed(&mut self, now: Instant) {
         let delay = if self.is_large() { DELAY } else { GATHER };
@@ -316,15 +316,15 @@ impl ChecklistFile {
         self.ask.or(self.due)
     }
 
-    /// Writes the file if that is due; a large one in a thread of its own, one write at a time. Says when
-    /// writing began to fail or works again.
+    /// Write the file if that is due; a large one in a thread of its own, one write at a time. Return when
+    /// writing begins to fail or works again.
     pub fn write_if_due(&mut self, checklist: impl FnOnce() -> Snapshot, now: Instant) -> Option<WriteState> {
         let result = self.result_of_thread(now);
         let mut state = result.and_then(|result| self.note(result, now));
         if self.ask.is_none() && self.due.is_some_and(|due| due <= now) {
             self.due = None;
             let result = match self.copy_changed() {
-                Ok(()) if self.is_large() => self.hand_over(checklist(), now).err().map(Err),
+                Ok(()) if self.is_large() => self.send_to_writer(checklist(), now).err().map(Err),
                 Ok(()) => Some(replace(&self.path, &checklist())),
                 Err(error) => Some(Err(error)),
             };
@@ -333,10 +333,10 @@ impl ChecklistFile {
         state
     }
 
-    /// Writes what is not written yet, now. What fails stays due.
+    /// Write pending changes now. A failed write stays due.
     ///
     /// # Errors
-    /// When the file cannot be written.
+    /// If the file cannot be written.
     pub fn flush(&mut self, checklist: impl FnOnce() -> Snapshot, now: Instant) -> io::Result<()> {
         self.ask = None;
         let result = self.writer.take().map_or(Ok(None), Writer::finish);
@@ -381,7 +381,7 @@ impl ChecklistFile {
         }
     }
 
-    fn hand_over(&mut self, checklist: Snapshot, now: Instant) -> io::Result<()> {
+    fn send_to_writer(&mut self, checklist: Snapshot, now: Instant) -> io::Result<()> {
         let writer = match &mut self.writer {
             Some(writer) => writer,
             none => none.insert(Writer::start(self.path.clone())?),
@@ -391,7 +391,7 @@ impl ChecklistFile {
         Ok(())
     }
 
-    /// How the thread's write ended, if it has.
+    /// Return the result of the thread's write, if it has ended.
     fn result_of_thread(&mut self, now: Instant) -> Option<io::Result<WrittenFile>> {
         self.ask?;
         let result = self.writer.as_ref().and_then(|writer| writer.results.try_recv().ok());
@@ -430,8 +430,8 @@ impl Writer {
     }
 }
 
-/// Writes the checklist to a temporary file and renames it over `path`, keeping mode and group: web
-/// servers read it. No fsync: what must survive a power cut is kept elsewhere.
+/// Write the checklist to a temporary file and renames it over `path`, keeping mode and group: web
+/// servers read it. No fsync: the journal survives a power cut.
 fn replace(path: &Path, (event, checklist): &Snapshot) -> io::Result<WrittenFile> {
     let text = Seal::put(*event, &pyyaml::write(checklist, Keys::AsGiven));
     // A link stays a link: the file that it names is replaced.
@@ -453,7 +453,7 @@ fn replace(path: &Path, (event, checklist): &Snapshot) -> io::Result<WrittenFile
 }
 
 fn create(temporary: &Path, before: Option<&fs::Metadata>) -> io::Result<File> {
-    // What a killed manager left there may belong to anybody and have any mode.
+    // A file that a killed manager left there may have any owner and mode.
     match fs::remove_file(temporary) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}

@@ -1,4 +1,4 @@
-//! What the manager keeps on disk.
+//! The files that the manager keeps on disk.
 
 pub mod checklist_file;
 mod checklist_note;

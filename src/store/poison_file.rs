@@ -31,7 +31,7 @@ const MARK: usize = LINE - 2;
 /// How many suspects are kept: more than a batch has messages.
 const SUSPECTS: usize = 2_000;
 
-/// What a manager does with a message.
+/// The treatment of a message by the manager.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
     /// The bytes of the message are decoded.

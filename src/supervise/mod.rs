@@ -65,7 +65,7 @@ pub struct Supervisor {
     processes: WatchedProcesses<usize>,
     environment: Environment,
     daemons: Vec<Supervised>,
-    /// What the daemons after the first one wait for before their first start.
+    /// The condition for the first start of the daemons after the first one.
     awaited: Option<Readiness>,
 }
 

@@ -235,9 +235,9 @@ impl From<RuleCallResult> for CaseAnswer {
 /// Return the workers that a join waits for, each once.
 fn race(join: &JoinRequest) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
-    for wanted in &join.wait_for {
-        if !names.contains(&wanted.worker) {
-            names.push(wanted.worker.clone());
+    for requirement in &join.wait_for {
+        if !names.contains(&requirement.worker) {
+            names.push(requirement.worker.clone());
         }
     }
     names
@@ -248,7 +248,7 @@ fn is_race_set(join: &JoinRequest) -> bool {
     join.name.is_none()
         && join.launch.is_empty()
         && join.timeout.is_none()
-        && join.wait_for.iter().all(|wanted| wanted.r#type.is_none() && wanted.count == 1)
+        && join.wait_for.iter().all(|requirement| requirement.r#type.is_none() && requirement.count == 1)
 }
 
 impl From<NextWorker> for CaseLaunch {

@@ -9,9 +9,8 @@ use nowcast_core::{JoinRequest, NextWorker};
 pub fn launch(worker: &NextWorker) -> String {
     let mut text = worker.name().to_owned();
     if !worker.args.is_empty() {
-        let arguments = worker.args.iter().map(String::as_str);
         text.push(' ');
-        text.push_str(&shlex::try_join(arguments).unwrap_or_else(|_| worker.args.join(" ")));
+        text.push_str(&crate::shell_words::joined(&worker.args));
     }
     if worker.host != LOCALHOST {
         text.push_str(" on ");

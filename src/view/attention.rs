@@ -321,7 +321,7 @@ fn of_join(join: &Join, context: &ViewContext, open: &OpenItems) -> Result<Optio
     let opened_steady = opened.as_ref().map(|event| context.history.steady(event)).transpose()?;
     let is_stuck = opened_steady.is_none_or(|opened| now.steady.since(opened) >= STUCK_AFTER)
         && !goes_on
-        && !join.requires.iter().any(|wanted| is_open(&wanted.worker));
+        && !join.requires.iter().any(|requirement| is_open(&requirement.worker));
     let item = Attention {
         since: opened.map(|event| event.at.timestamp()),
         cycles: labels(&join.cycle),

@@ -147,7 +147,7 @@ impl RunView {
                 Some(Ending::Killed(signal)) => Some(*signal),
                 _ => None,
             },
-            stop_requested: run.stop_requested.as_ref().map(|told| match told {
+            stop_requested: run.stop_requested.as_ref().map(|reason| match reason {
                 StopReason::Timeout => StopRequest::Timeout,
                 StopReason::Killed(user) => StopRequest::Operator { user: user.clone() },
             }),
@@ -239,5 +239,5 @@ fn labelled(name: &str, args: &[String], host: &str) -> String {
 
 /// Return arguments joined and quoted for a shell.
 pub fn arguments(args: &[String]) -> String {
-    shlex::try_join(args.iter().map(String::as_str)).unwrap_or_else(|_| args.join(" "))
+    crate::shell_words::joined(args)
 }

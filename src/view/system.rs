@@ -80,9 +80,9 @@ pub struct SystemView {
 pub struct ClockSetView {
     /// When it was, by the clock as it is set now.
     pub time: Timestamp,
-    /// What the clock would have shown.
+    /// The time that the clock would have shown.
     pub from: Timestamp,
-    /// What it showed.
+    /// The time that it showed.
     pub to: Timestamp,
 }
 
@@ -301,10 +301,10 @@ impl SystemView {
 
 impl JoinView {
     fn new(join: &Join, present: Now) -> Self {
-        let requires = join.requires.iter().map(|wanted| RequiredView {
-            worker: wanted.worker.clone(),
-            r#type: wanted.r#type.clone(),
-            count: u64::from(wanted.count),
+        let requires = join.requires.iter().map(|requirement| RequiredView {
+            worker: requirement.worker.clone(),
+            r#type: requirement.r#type.clone(),
+            count: u64::from(requirement.count),
         });
         Self {
             number: join.id.0,

@@ -46,7 +46,7 @@ pub struct Exec {
     r#type: RefCell<Option<String>>,
 }
 
-/// Who executes the program.
+/// The executor of the program.
 #[derive(Debug)]
 enum Program {
     /// This worker.

@@ -74,7 +74,7 @@ pub struct Context {
     is_debug: bool,
     /// `None` until the first message if the worker does not connect before its job, and with `--debug`.
     client: Option<Client>,
-    /// What the message of another process's job names; `None` for this process's own.
+    /// The run that the message of another process's job names; `None` for this process's own.
     report: Option<DelegatedReport>,
     job: JobProcess,
 }

@@ -1,9 +1,14 @@
 //! Commands in the documentation: each exists, with each of its options.
 
+use std::fs;
 use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::LazyLock;
 
-use super::blocks::{of_kind, pages, read, spans};
+use regex::Regex;
+
+use super::blocks::{of_kind, pages, read, root, spans};
 
 /// Split a script into simple commands, as the shell does at its operators, without comments.
 fn simple_commands(script: &str) -> Vec<Vec<String>> {
@@ -143,6 +148,62 @@ fn commands_that_sentences_name_exist() {
         }
     }
     assert!(commands > 100, "only {commands} commands were found");
+}
+
+/// A command that a text names, in the source as `"nowcast why {worker}"`, \"nowcast status\" or `nowcast keys`. Lines of a
+/// runner's log begin with its name and a colon; NEMO_Nowcast's log line on the system's checklist has no command.
+static NAMED: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r#"["`]nowcast ([a-z][a-z-]*)( [a-z-]+)?(:?)"#).expect("a regular expression")
+});
+
+fn assert_is_visible(place: &str, line: &str) -> usize {
+    let definition = nowcast::cli::definition();
+    let mut commands = 0;
+    for found in NAMED.captures_iter(line) {
+        let (name, next) = (&found[1], found.get(2).map_or("", |next| next.as_str()));
+        if !found[3].is_empty() || (name, next) == ("system", " checklist") || next == " system" {
+            continue;
+        }
+        let command = definition.find_subcommand(name);
+        let is_visible = command.is_some_and(|command| !command.is_hide_set());
+        assert!(is_visible, "{place}: {line}: nowcast shows no command {name:?}");
+        commands += 1;
+    }
+    commands
+}
+
+fn rust_files(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
+    let below = |path: PathBuf| if path.is_dir() { rust_files(&path) } else { vec![path] };
+    entries
+        .flat_map(below)
+        .filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
+        .collect()
+}
+
+#[test]
+fn commands_that_hints_and_sentences_name_are_visible() {
+    let mut commands = 0;
+    for folder in ["src", "crates/nowcast-core/src"] {
+        for path in rust_files(&root().join(folder)) {
+            let source = fs::read_to_string(&path).expect("a source file");
+            for line in source.lines().filter(|line| !line.trim_start().starts_with("//")) {
+                commands += assert_is_visible(&path.display().to_string(), line.trim());
+            }
+        }
+    }
+    assert!(commands > 80, "only {commands} hints were found");
+    for page in pages() {
+        for line in read(&page).lines() {
+            assert_is_visible(&page, line);
+        }
+    }
+}
+
+#[test]
+#[should_panic(expected = "nowcast shows no command \"runner\"")]
+fn a_hint_at_a_hidden_command_is_found() {
+    assert_is_visible("here", "format!(\"try \\\"nowcast runner {run}\\\"\")");
 }
 
 #[test]

@@ -34,14 +34,14 @@ fn id_and_run_travel_only_when_they_are_there() {
 }
 
 #[test]
-fn unknown_keys_and_an_id_of_somebody_else_are_ignored() {
+fn unknown_keys_and_a_foreign_id_are_ignored() {
     let message =
         Message::decode(b"{source: a, type: b, payload: c, id: 5, extra: [1], run: {}}").expect("a message");
     assert_eq!(message, Message::new("a", "b", "c".into()));
 }
 
 #[test]
-fn a_null_payload_is_no_missing_payload() {
+fn a_null_payload_differs_from_a_missing_payload() {
     let message = Message::decode(b"{source: a, type: b, payload: }").expect("a message");
     assert_eq!(message.payload, Value::Null);
     let error = refused(b"{source: a, type: b}");
@@ -53,7 +53,7 @@ fn a_null_payload_is_no_missing_payload() {
 }
 
 #[test]
-fn what_is_no_message_is_named() {
+fn an_invalid_message_is_named() {
     let cases: &[(&[u8], &str)] = &[
         (b"", "message: it is empty;"),
         (b"null", "message: it is empty;"),

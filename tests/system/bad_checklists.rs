@@ -115,7 +115,7 @@ fn its_mode_and_a_link_to_it_are_kept() {
 }
 
 #[test]
-fn a_folder_that_cannot_be_written_is_said_and_tried_again() {
+fn an_unwritable_folder_is_reported_and_the_write_retried() {
     let mut system = system().prepare();
     block_writing(&system);
     system.start_broker();
@@ -203,7 +203,7 @@ fn a_large_checklist_that_is_cleared_and_grows_again_is_whole() {
 }
 
 #[test]
-fn a_large_checklist_that_cannot_be_written_is_said_and_tried_again() {
+fn a_failed_write_of_a_large_checklist_is_reported_and_retried() {
     let system = system().start();
     let text = "x".repeat(1_500_000);
     system.send("sleep", "success", &format!("{{text: {text}}}"));

@@ -29,7 +29,7 @@ fn bytes_that_are_not_utf_8() {
 }
 
 #[test]
-fn nothing_at_all() {
+fn an_empty_body() {
     refused("", REFUSED, "message refused");
 }
 

@@ -126,7 +126,7 @@ fn on_a_terminal_clearing_asks_and_names_the_open_runs() {
 }
 
 #[test]
-fn the_checklist_of_then_is_a_file_that_the_manager_reads() {
+fn a_historical_checklist_is_a_file_that_the_manager_reads() {
     let system = system().start();
     system.send("sleep", "success", "{'00': \"2026-03-14\", 1: 2026-03-14}");
     let messages: serde_json::Value =

@@ -50,7 +50,7 @@ fn launches_wait_for_every_worker_of_the_set() {
 }
 
 #[test]
-fn a_second_join_does_not_drop_what_waits_in_the_first() {
+fn a_second_join_does_not_discard_the_launches_of_the_first() {
     let system = start(
         "function after_weather() return {}, { 'rivers', 'ssh' } end
          function after_tides() return {}, { 'ssh', 'upload' } end

@@ -195,7 +195,7 @@ fn a_manager_that_is_killed_and_started_again_is_admitted_at_once() {
 /// Port scanners, and programs that speak ZeroMQ, come and go at the manager's port. The manager has a request that it has not
 /// answered, and does not get it again.
 #[test]
-fn strangers_at_the_managers_port_do_not_disturb_the_manager() {
+fn unknown_clients_at_the_managers_port_do_not_disturb_the_manager() {
     let system = with_broker();
     for connect in [Manager::connect, |system: &System| Manager::connect_introduced(system, "1")] {
         // One after the other: of two that connect at once, either may be admitted.
@@ -205,9 +205,9 @@ fn strangers_at_the_managers_port_do_not_disturb_the_manager() {
         let open = manager.take(&system);
         for _ in 0..20 {
             let context = zmq::Context::new();
-            let stranger = context.socket(zmq::DEALER).expect("a socket");
-            stranger.set_linger(0).expect("an option");
-            stranger.connect(&format!("tcp://127.0.0.1:{}", system.manager_port)).expect("a connection");
+            let client = context.socket(zmq::DEALER).expect("a socket");
+            client.set_linger(0).expect("an option");
+            client.connect(&format!("tcp://127.0.0.1:{}", system.manager_port)).expect("a connection");
             drop(std::net::TcpStream::connect(("127.0.0.1", system.manager_port)).expect("a connection"));
             let other = system.connect();
             other.send("other", 0).expect("sent");
@@ -332,7 +332,7 @@ fn a_question_to_the_broker_does_not_disturb_a_manager_behind_another_broker() {
 
 /// A manager whose configuration has the ports the wrong way round introduces itself there, and got the refusal of that as a request.
 #[test]
-fn a_manager_at_the_port_for_workers_is_told_and_not_served() {
+fn a_manager_at_the_port_for_workers_gets_an_error() {
     let system = system().start();
     let stray = system.context.socket(zmq::ROUTER).expect("a socket");
     stray.set_linger(0).expect("an option");

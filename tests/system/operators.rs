@@ -78,7 +78,7 @@ fn a_pending_launch_is_discarded() {
 }
 
 #[test]
-fn a_run_that_ignores_sigterm_is_killed_all_the_same() {
+fn a_run_that_ignores_sigterm_is_killed_after_its_grace() {
     let script = "trap \"\" TERM; echo deaf > deaf; while :; do sleep 1; done";
     let system = system()
         .section(&format!("workers: {{awaken: {{command: [sh, -c, '{script}']}}}}"))
@@ -94,7 +94,7 @@ fn a_run_that_ignores_sigterm_is_killed_all_the_same() {
 }
 
 #[test]
-fn a_run_that_is_told_to_end_keeps_its_grace_when_another_manager_comes() {
+fn a_stopping_run_keeps_its_grace_under_the_next_manager() {
     let script =
         "trap \"touch told; sleep 2; touch well; exit 0\" TERM; touch ready; while :; do sleep 0.05; done";
     let mut system = system()
@@ -130,7 +130,7 @@ fn a_message_whose_rule_failed_is_decided_again_after_the_repair() {
 }
 
 #[test]
-fn a_message_is_decided_again_with_the_checklist_of_then_or_of_now() {
+fn a_message_is_redecided_with_the_historical_or_the_current_checklist() {
     let system = system().rules("function after_sleep(msg) error('not yet') end").start();
     let send = |source: &str, payload: &str| assert_eq!(system.send(source, "success", payload), "ack");
     send("awaken", "{day: 1, hour: 6}");

@@ -220,14 +220,14 @@ fn of_two_managers_the_one_that_stays_gets_the_open_requests_of_the_other() {
 #[test]
 fn a_foreign_program_at_the_managers_port_keeps_no_request() {
     let system = with_broker();
-    let mut stranger = TcpStream::connect(("127.0.0.1", system.manager_port)).expect("a connection");
+    let mut client = TcpStream::connect(("127.0.0.1", system.manager_port)).expect("a connection");
     // ZeroMQ takes the first bytes for those of a ZeroMQ peer of 2010.
-    stranger.write_all(b"GET / HTTP/1.0\r\n\r\n").expect("sent");
+    client.write_all(b"GET / HTTP/1.0\r\n\r\n").expect("sent");
     let workers: Vec<_> = (0..10).map(|number| system.waiting_worker(&format!("message {number}"))).collect();
     let manager = Manager::connect(&system);
     // The last of them shows that the broker has sent all of them.
     manager.answer_next(&system, 1);
-    drop(stranger);
+    drop(client);
     let mut left: HashSet<_> = (0..workers.len()).collect();
     system.wait_for("all replies", || {
         while let Ok(frames) = manager.socket.recv_multipart(zmq::DONTWAIT) {

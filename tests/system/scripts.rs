@@ -247,8 +247,8 @@ fn a_download_uses_the_proxy_of_its_scheme() {
         .env("http_proxy", proxy.trim_end_matches("/weather.grib2"))
         .env("no_proxy", "127.0.0.1")
         .prepare();
-    let patience = ["--pause", "1ms", "--give-up", "1ms"];
-    let fetch = |url: &str| system.operation(&[&["fetch"], &patience[..], &[url, "file"]].concat());
+    let pauses = ["--pause", "1ms", "--give-up", "1ms"];
+    let fetch = |url: &str| system.operation(&[&["fetch"], &pauses[..], &[url, "file"]].concat());
     assert_eq!(fetch("http://host.invalid/file").0, Some(1));
     let asked = asked.recv_timeout(Duration::from_secs(60)).expect("the proxy is asked");
     assert!(asked.starts_with("CONNECT host.invalid:80 "), "{asked}");

@@ -96,7 +96,7 @@ fn a_manager_without_its_socket_is_not_down_and_makes_a_new_one() {
 }
 
 #[test]
-fn a_run_that_was_told_to_end_is_ending() {
+fn a_run_with_a_requested_stop_is_stopping() {
     let system = system()
         .worker("deaf: {success: it went well, crash: it crashed}")
         .section("workers: {deaf: {command: [sh, -c, 'trap \"\" TERM; touch ready; while [ -e ready ]; do sleep 0.05; done']}}")

@@ -93,7 +93,7 @@ fn up_waits_for_the_daemons_of_one_that_was_killed() {
 }
 
 #[test]
-fn up_does_not_wait_for_ever() {
+fn up_waits_for_a_limited_time() {
     let (mut system, left) = left();
     start(&mut system, "second", &[]);
     assert_eq!(system.wait_for_end("second").code(), Some(2), "{}", system.describe());

@@ -85,7 +85,7 @@ fn hold_and_release() {
 }
 
 #[test]
-fn release_and_drop_pending_and_parked_launches() {
+fn release_and_discard_pending_and_parked_launches() {
     let system = scenes::pending_launches();
     let pending = system.pending_run_of("make_ssh_files").0.to_string();
     let running = system.run_of("make_plots").0.to_string();

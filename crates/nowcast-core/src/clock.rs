@@ -150,7 +150,7 @@ pub struct ClockReading {
     pub steady: Steady,
     /// The steady time of the first reading of this boot.
     pub boot_began: Steady,
-    /// What the wall clock would have shown without the step, if that is reported. After a boot with a clock that is behind the
+    /// The time that the wall clock would have shown without the step, if that is reported. After a boot with a clock that is behind the
     /// last event, it is the time of that event.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub set_from: Option<Timestamp>,
@@ -184,7 +184,7 @@ impl ClockReading {
     }
 }
 
-/// What steady time is counted from.
+/// The origin of steady time.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Clock {
     /// The last reading; `None` if there was none yet. Then steady time is that of the wall clock.
@@ -337,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn an_earlier_moment_of_this_boot_is_told_by_the_clock_as_it_is_set_now() {
+    fn an_earlier_moment_of_this_boot_follows_the_clock_as_it_is_set_now() {
         let mut clock = Clock::default();
         clock.reading = clock.next_reading(&time(0, 1, 100));
         let first = clock.now(&time(0, 1, 100));

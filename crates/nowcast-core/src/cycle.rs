@@ -72,7 +72,7 @@ impl fmt::Display for InvalidCycle {
 
 impl std::error::Error for InvalidCycle {}
 
-/// What a launch says about its cycle: the option `cycle`.
+/// The option `cycle` of a launch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "StoredOption", into = "StoredOption")]
 pub enum CycleOption {

@@ -31,7 +31,7 @@ pub struct KeptCycle {
     pub last: Number,
     /// When that was.
     pub last_at: TimePoint,
-    /// What ended it for the limits, or an operator's order; `None` while it takes slots.
+    /// The reason why it ended for the limits, or an operator's order; `None` while it takes slots.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mark: Option<CycleMark>,
     /// The workers that were launched in it.
@@ -42,7 +42,7 @@ pub struct KeptCycle {
     pub notes: Notes,
 }
 
-/// What ended a cycle for the limits, or an operator's order.
+/// The reason why a cycle ended for the limits, or an operator's order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CycleMark {

@@ -43,7 +43,7 @@ pub struct Join {
     /// The rule's `timeout`; `None` in old entries.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<SignedDuration>,
-    /// What identifies a join by cycle or since a moment, and how it ended; `None` for a join that counts from its opening on.
+    /// The identity of a join by cycle or since a moment, and how it ended; `None` for a join that counts from its opening on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity: Option<Box<IdentifiedJoin>>,
 }
@@ -57,8 +57,9 @@ impl Join {
 
     /// Return the position of the requirement that such a message meets.
     pub(super) fn requirement_met_by(&self, worker: &str, r#type: &str) -> Option<usize> {
-        self.requires.iter().position(|wanted| {
-            wanted.worker == worker && wanted.r#type.as_deref().is_none_or(|wanted| wanted == r#type)
+        self.requires.iter().position(|requirement| {
+            requirement.worker == worker
+                && requirement.r#type.as_deref().is_none_or(|expected| expected == r#type)
         })
     }
 
@@ -108,7 +109,7 @@ impl fmt::Display for Join {
     /// Write it as NEMO_Nowcast logs a race condition.
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<String> =
-            self.requires.iter().map(|wanted| python::repr(&wanted.to_string())).collect();
+            self.requires.iter().map(|requirement| python::repr(&requirement.to_string())).collect();
         let must_finish =
             if names.is_empty() { "set()".to_owned() } else { format!("{{{}}}", names.join(", ")) };
         let launches = self.launches();

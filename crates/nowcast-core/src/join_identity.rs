@@ -1,4 +1,4 @@
-//! What identifies a join by cycle or since a moment, and which messages count in it.
+//! The identity of a join by cycle or since a moment, and the messages that count in it.
 //!
 //! A join that a rule opens counts from then on, so it never receives a message that has come already. An identified join counts the
 //! notes of messages, whenever they came. It stays known after its end, so that it completes once.
@@ -12,7 +12,7 @@ use crate::cycles::{Cycles, NoteScope};
 use crate::rules::Requirement;
 use crate::run::Number;
 
-/// What a join has that is identified.
+/// The additional fields of an identified join.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IdentifiedJoin {
     /// The messages that count in it. With its name, this identifies it.

@@ -131,7 +131,7 @@ impl Decision<'_> {
     }
 }
 
-/// What a join has received and still requires, as text.
+/// Return the messages that a join has received and still requires, as text.
 fn progress(join: &Join) -> String {
     let received = join.received.len();
     if join.is_complete() {

@@ -11,6 +11,7 @@ pub mod clock;
 mod clock_set;
 pub mod command;
 pub mod commands;
+pub mod counted;
 pub mod cycle;
 pub mod cycle_activity;
 pub mod cycle_format;

@@ -88,8 +88,14 @@ impl NextWorker {
     /// Return the worker's name in the message registry: the last part of its module's name.
     #[must_use]
     pub fn name(&self) -> &str {
-        self.module.rsplit('.').next().unwrap_or(&self.module)
+        last_part(&self.module)
     }
+}
+
+/// Return the last part of a module's name: `sleep` of `nowcast.workers.sleep`.
+#[must_use]
+pub fn last_part(module: &str) -> &str {
+    module.rsplit('.').next().unwrap_or(module)
 }
 
 impl fmt::Display for NextWorker {

@@ -64,8 +64,8 @@ impl Decision<'_> {
             return;
         }
         let scope = NoteScope::Cycle(cycle.clone());
-        let has_come = |wanted: &CycleMessage| {
-            !self.state.cycles.counting(&scope, &wanted.worker, Some(&wanted.r#type)).is_empty()
+        let has_come = |message: &CycleMessage| {
+            !self.state.cycles.counting(&scope, &message.worker, Some(&message.r#type)).is_empty()
         };
         if policy.cycles.done.iter().all(has_come) {
             self.log(Level::Info, format!("cycle {cycle} is done"));

@@ -42,7 +42,7 @@ pub struct RuleCallResult {
     pub result: Result<ReturnedLaunches, RuleError>,
     /// The position of the rule, as `next_workers.lua:12`; `None` if it is missing.
     pub location: Option<String>,
-    /// What it read, in order and each once: keys of the checklist as `weather forecast: 12`, and messages as
+    /// The values that it read, in order and each once: keys of the checklist as `weather forecast: 12`, and messages as
     /// `last: watch_NEMO success (2026-11-24)`.
     pub keys_read: Vec<String>,
     /// Whether it called `last(…)` while the notes were not known, so that it may return something else.

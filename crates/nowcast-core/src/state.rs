@@ -50,7 +50,7 @@ pub struct State {
     pub scheduled: BTreeMap<String, LaunchedTimes>,
     /// The expected messages.
     pub expected: AllExpected,
-    /// What steady time is counted from.
+    /// The origin of steady time.
     pub clock: Clock,
     /// The messages of `cycles: done:` that all kept cycles have been compared with.
     pub done_compared_with: Vec<CycleMessage>,

@@ -34,7 +34,7 @@ impl Style {
     }
 }
 
-/// What lines after the first one of a text begin with.
+/// The beginning of lines after the first one of a text.
 const INDENT: &str = "  ";
 
 /// Bytes of a line beside its message, in most formats.

@@ -132,7 +132,7 @@ impl<'v> Section<'v> {
         }
     }
 
-    fn wrong(&self, key: &str, value: &Value, wanted: &str, remedy: &str) -> SetupError {
-        SetupError::new(&self.place_of(key), format!("this is {}, not {wanted}", value.kind()), remedy)
+    fn wrong(&self, key: &str, value: &Value, expected: &str, remedy: &str) -> SetupError {
+        SetupError::new(&self.place_of(key), format!("this is {}, not {expected}", value.kind()), remedy)
     }
 }

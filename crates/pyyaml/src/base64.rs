@@ -69,3 +69,29 @@ fn sextet(character: u8) -> Option<u8> {
         _ => return None,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_group_is_padded() {
+        assert_eq!(
+            ["", "f", "fo", "foo"].map(|text| encode(text.as_bytes())),
+            ["", "Zg==\n", "Zm8=\n", "Zm9v\n"]
+        );
+    }
+
+    #[test]
+    fn a_line_has_76_characters() {
+        let text = encode(&[0; 58]);
+        assert_eq!(text.lines().map(str::len).collect::<Vec<_>>(), [76, 4]);
+        assert_eq!(decode(&text), Some(vec![0; 58]));
+    }
+
+    #[test]
+    fn invalid_characters_are_skipped_and_a_short_group_is_an_error() {
+        assert_eq!(decode("Zm\n9*v").as_deref(), Some(&b"foo"[..]));
+        assert_eq!(decode("Zm9vZ"), None);
+    }
+}

@@ -138,3 +138,27 @@ fn is_timestamp(text: &[u8]) -> bool {
         None => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plain_scalar_has_its_type_in_yaml_1_1() {
+        for (text, tag) in [
+            ("", Tag::Null),
+            ("~", Tag::Null),
+            ("no", Tag::Bool),
+            ("y", Tag::Str),
+            ("<<", Tag::Merge),
+            ("12:30", Tag::Int),
+            ("0o17", Tag::Str),
+            ("1e3", Tag::Str),
+            ("1.0e+3", Tag::Float),
+            ("2026-03-14", Tag::Timestamp),
+            ("2026-3-14", Tag::Str),
+        ] {
+            assert!(resolve(text) == tag, "{text:?}");
+        }
+    }
+}

@@ -69,6 +69,13 @@ pub(crate) fn instant(time: &DateTime) -> Option<i64> {
 /// Any YAML value. Strings, bytes, large integers and collections are shared, so a clone only counts a reference.
 ///
 /// Equality is strict about types (`1` is not `1.0`), unlike Python's; two NaNs are equal.
+///
+/// ```
+/// use pyyaml::Value;
+///
+/// assert_ne!(Value::from(1), Value::Float(1.0));
+/// assert_eq!(Value::Float(f64::NAN), Value::Float(f64::NAN));
+/// ```
 #[derive(Debug, Clone, Default)]
 pub enum Value {
     /// `null`, Python's `None`.

@@ -1,4 +1,4 @@
-//! What the reader says to people: errors with their place, marks, limits.
+//! Texts of the reader for people: errors with their place, marks, limits.
 
 use pyyaml::{Keys, Map, Mark, Set, Value, limits, python};
 

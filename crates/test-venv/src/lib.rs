@@ -37,8 +37,8 @@ pub fn venv() -> PathBuf {
         .expect("a lock file");
     flock(&lock, FlockOperation::LockExclusive).expect("the lock on the virtual environment");
     let marker = folder.join("complete");
-    let wanted = fingerprint(&folder);
-    if fs::read_to_string(&marker).is_ok_and(|found| found == wanted) && python.exists() {
+    let expected = fingerprint(&folder);
+    if fs::read_to_string(&marker).is_ok_and(|found| found == expected) && python.exists() {
         return python;
     }
     if folder.exists() {
@@ -54,11 +54,11 @@ pub fn venv() -> PathBuf {
         "-r",
         REQUIREMENTS,
     ]));
-    fs::write(&marker, wanted).expect("the marker of a complete environment");
+    fs::write(&marker, expected).expect("the marker of a complete environment");
     python
 }
 
-/// What the environment is made from: the packages and the place.
+/// The source of the environment: the packages and the place.
 fn fingerprint(folder: &Path) -> String {
     let mut hasher = DefaultHasher::new();
     fs::read_to_string(REQUIREMENTS).expect("the list of packages").hash(&mut hasher);

@@ -13,7 +13,7 @@ impl Default for zmq_msg_t {
     }
 }
 
-/// What [`zmq_poll`] waits for.
+/// An item that [`zmq_poll`] waits for.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct zmq_pollitem_t {

@@ -14,6 +14,7 @@ use crate::config::{Config, Port, Problem, Severity};
 use crate::exposure;
 use crate::rules::RuleSet;
 use crate::store::journal::History;
+use nowcast_core::counted::counted;
 use pyyaml::Value;
 
 /// The free space, in bytes, below which the journal soon cannot be written.
@@ -33,8 +34,8 @@ pub(super) fn configuration(config: &Config, problems: &[Problem]) -> DoctorChec
         .map(ToString::to_string)
         .collect();
     if warnings.is_empty() {
-        let workers = config.registry.workers.len();
-        return DoctorCheck::ok("configuration", format!("{}, {workers} workers", config.file.display()));
+        let workers = counted(config.registry.workers.len(), "worker", "workers");
+        return DoctorCheck::ok("configuration", format!("{}, {workers}", config.file.display()));
     }
     let (text, help) = (warnings.join("; "), "\"nowcast config check\" shows more");
     if problems.iter().any(|problem| problem.severity > Severity::Warning) {

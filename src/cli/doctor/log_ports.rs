@@ -12,6 +12,7 @@ use indexmap::IndexMap;
 
 use super::DoctorCheck;
 use crate::config::{Config, LogPort, LogPorts};
+use nowcast_core::counted::counted;
 
 /// The time limit for connecting.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -57,7 +58,11 @@ fn of_host(host: &str, ports: &BTreeSet<u16>) -> DoctorCheck {
         threads.into_iter().map(result).collect()
     });
     let check = match grouped(tried) {
-        None => DoctorCheck::ok("log ports", format!("{} ports can be reached from here", ports.len())),
+        None => {
+            let text =
+                counted(ports.len(), "port can be reached from here", "ports can be reached from here");
+            DoctorCheck::ok("log ports", text)
+        }
         Some(text) => DoctorCheck::warning("log ports", text, help),
     };
     check.on(host)

@@ -15,6 +15,7 @@ use super::table::{Cell, Table};
 use super::terminal::{Terminal, Tone};
 use super::{bounded, print};
 use crate::config;
+use nowcast_core::counted::counted;
 
 #[derive(Debug, Clone, clap::Args)]
 #[group(skip)]
@@ -120,12 +121,11 @@ fn to_text(checks: &[DoctorCheck], terminal: &Terminal) -> Vec<String> {
         lines.extend(help.into_iter().flatten());
     }
     let count = |state| checks.iter().filter(|check| check.state == state).count();
-    let counted = |count: usize, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
     lines.push(format!(
         "{}, {} failed, {}",
-        counted(checks.len(), "check"),
+        counted(checks.len(), "check", "checks"),
         count(CheckState::Failed),
-        counted(count(CheckState::Warning), "warning")
+        counted(count(CheckState::Warning), "warning", "warnings")
     ));
     lines
 }

@@ -10,6 +10,7 @@ use crate::cli::table::Table;
 use crate::cli::times;
 use crate::view::message::{MessageOutcome, MessageView, spoken_by};
 use crate::view::run::{RunView, label};
+use nowcast_core::counted::counted;
 use nowcast_core::record::{MessageRecord, RecordedEvent, Speaker};
 use nowcast_core::{Command, Number, Record, Run};
 
@@ -288,7 +289,9 @@ pub(super) fn command_text(command: &Command) -> String {
         Command::ResumeCycle { cycle } => format!("nowcast cycle resume {cycle}"),
         Command::SkipCycle { cycle, .. } => format!("nowcast cycle skip {cycle}"),
         Command::Backfill { launches, .. } => match launches.first() {
-            Some(worker) => format!("nowcast backfill {}, {} cycles", worker.name(), launches.len()),
+            Some(worker) => {
+                format!("nowcast backfill {}, {}", worker.name(), counted(launches.len(), "cycle", "cycles"))
+            }
             None => "nowcast backfill".to_owned(),
         },
         Command::Hold { target, .. } => format!("nowcast hold, {target}"),

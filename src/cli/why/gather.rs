@@ -174,15 +174,15 @@ impl Page {
         let mut hints = Vec::new();
         if closed_by.is_none() {
             facts.push(requirements(what));
-            for wanted in &what.requires {
-                let effect = match came_before(wanted, what, context)? {
+            for requirement in &what.requires {
+                let effect = match came_before(requirement, what, context)? {
                     Some(fact) => {
                         facts.push(fact);
                         "shows whether it comes again"
                     }
                     None => "shows why it has not come",
                 };
-                hints.push(Hint::with_effect(format!("nowcast why {}", wanted.worker), effect));
+                hints.push(Hint::with_effect(format!("nowcast why {}", requirement.worker), effect));
             }
             hints.push(Hint::with_effect(
                 format!("nowcast release {number}"),
@@ -313,10 +313,14 @@ pub(super) fn hints_for_pending(run: &Run, state: &State, context: &ViewContext)
 }
 
 /// Describe the last message of a requirement if it came before the join was opened, and so does not count.
-fn came_before(wanted: &Requirement, join: &Join, context: &ViewContext) -> anyhow::Result<Option<String>> {
+fn came_before(
+    requirement: &Requirement,
+    join: &Join,
+    context: &ViewContext,
+) -> anyhow::Result<Option<String>> {
     let last = context.history.events(&EventFilter {
-        worker: Some(wanted.worker.clone()),
-        r#type: wanted.r#type.clone(),
+        worker: Some(requirement.worker.clone()),
+        r#type: requirement.r#type.clone(),
         kind: Some(EventKind::Message),
         limit: Some(1),
         ..EventFilter::default()

@@ -170,7 +170,7 @@ fn blocked_by(name: &str, open: &OpenItems, context: &ViewContext) -> anyhow::Re
             let mut hints: Vec<Hint> = join
                 .requires
                 .iter()
-                .map(|wanted| Hint::new(format!("nowcast why {}", wanted.worker)))
+                .map(|requirement| Hint::new(format!("nowcast why {}", requirement.worker)))
                 .collect();
             let release = format!("nowcast release {}", join.id.0);
             hints.push(Hint::with_effect(release, "launches without it"));
@@ -198,7 +198,7 @@ fn blocked_by(name: &str, open: &OpenItems, context: &ViewContext) -> anyhow::Re
 }
 
 fn dependents(name: &str, open: &OpenItems) -> Vec<WhyNotReason> {
-    let waits = |join: &&Join| join.requires.iter().any(|wanted| wanted.worker == name);
+    let waits = |join: &&Join| join.requires.iter().any(|requirement| requirement.worker == name);
     let reason = |join: &Join| {
         let text = format!("the join {} of {} {}", join.id, join.name, requirements(join));
         let hint = Hint::new(format!("nowcast why {}", join.id.0));

@@ -43,14 +43,14 @@ pub struct NotificationTarget {
     /// Its name.
     pub name: String,
     /// The notices that it wants; none for a heartbeat.
-    pub of: Wanted,
+    pub of: NoticeFilter,
     /// The way to send them.
     pub way: Way,
 }
 
 /// The notices that a target wants: messages, alarms, or both.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Wanted {
+pub struct NoticeFilter {
     /// `workers`: the workers whose messages are wanted; `None` for all.
     pub workers: Option<Vec<String>>,
     /// `types`: the types of those messages; `None` for all.
@@ -61,12 +61,12 @@ pub struct Wanted {
     pub alarms: Vec<Alarm>,
 }
 
-impl Wanted {
+impl NoticeFilter {
     /// Return whether a message of this worker and type is wanted.
     #[must_use]
     pub fn wants_message(&self, worker: &str, r#type: &str) -> bool {
         let is_in = |list: &Option<Vec<String>>, name: &str| {
-            list.as_ref().is_none_or(|list| list.iter().any(|wanted| wanted == name))
+            list.as_ref().is_none_or(|list| list.iter().any(|listed| listed == name))
         };
         self.messages && is_in(&self.workers, worker) && is_in(&self.types, r#type)
     }

@@ -68,7 +68,7 @@ pub enum JournalError {
          was done, so they come again. Put it back, or see that no other manager runs there, and start the manager again", .file.display()
     )]
     Replaced {
-        /// What is not there any more.
+        /// The missing file.
         file: PathBuf,
     },
     /// It is damaged or not a journal.
@@ -79,7 +79,7 @@ pub enum JournalError {
     Damaged {
         /// The database.
         file: PathBuf,
-        /// What is wrong.
+        /// The damage.
         why: String,
     },
     /// Events that were kept are not there any more.
@@ -101,24 +101,22 @@ pub enum JournalError {
     Full {
         /// The database.
         file: PathBuf,
-        /// What was to be done.
+        /// The failed operation.
         doing: &'static str,
-        /// What SQLite says.
+        /// The error of SQLite.
         error: rusqlite::Error,
     },
     /// The history before a moment was removed, as `journal: keep:` says.
-    #[error(
-        "the checklist at event {0} cannot be told any more: what is older than `journal: keep:` says was removed"
-    )]
+    #[error("the checklist at event {0} is not available: entries older than `journal: keep:` were removed")]
     Pruned(Number),
     /// Anything else that went wrong in the database.
     #[error("cannot {doing} in {}: {error}. See that the folder can be written, its disk works and no other program holds the database", .file.display())]
     Database {
         /// The database.
         file: PathBuf,
-        /// What was to be done.
+        /// The failed operation.
         doing: &'static str,
-        /// What SQLite says.
+        /// The error of SQLite.
         error: rusqlite::Error,
     },
 }
@@ -134,7 +132,7 @@ impl JournalError {
         }
     }
 
-    /// What an error of SQLite means for a person.
+    /// Return the meaning of an error of SQLite for a person.
     pub(super) fn of(file: &Path, doing: &'static str, error: rusqlite::Error) -> Self {
         let file = file.to_owned();
         match error.sqlite_error_code() {

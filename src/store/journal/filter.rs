@@ -27,7 +27,7 @@ pub struct EventFilter {
     pub limit: Option<u32>,
 }
 
-/// What an event is: the variants of [`nowcast_core::record::RecordedEvent`].
+/// The kind of an event: the variants of [`nowcast_core::record::RecordedEvent`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, reason = "they stand at the variants of `RecordedEvent`")]
 pub enum EventKind {

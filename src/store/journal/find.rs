@@ -1,4 +1,4 @@
-//! What can be asked of the history, and the queries for it.
+//! The questions that the history can answer, and the queries for them.
 
 use std::collections::BTreeMap;
 
@@ -24,7 +24,7 @@ pub struct Kept<T> {
     pub closed_by: Option<Number>,
 }
 
-/// What an operator said of a failed run.
+/// An operator's acknowledgement of a failed run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Acknowledgement {
     /// The operator.
@@ -171,7 +171,7 @@ pub(super) fn join_opened_by(connection: &Connection, event: Number) -> rusqlite
     Ok(next.filter(|join| join.opened_by == event && join.identity.is_none()))
 }
 
-/// Launches that a rule wanted and that became no run: they wait in a join, are parked, or were discarded from there.
+/// Launches that a rule returned and that have no run: they wait in a join, are parked, or were discarded from there.
 pub(super) fn never_launched(connection: &Connection) -> rusqlite::Result<Vec<RequestedLaunch>> {
     const JOINS: &str =
         "SELECT joins.body FROM joins LEFT JOIN events ON number = closed_by WHERE closed_by IS NULL
@@ -191,7 +191,7 @@ pub(super) fn never_launched(connection: &Connection) -> rusqlite::Result<Vec<Re
     Ok(launches)
 }
 
-/// What an event took up again or discarded.
+/// The parked items that an event re-decided, released or discarded.
 pub(super) fn parked_until(connection: &Connection, event: Number) -> rusqlite::Result<Vec<Parked>> {
     connection
         .prepare("SELECT body FROM parked WHERE closed_by = ?1 ORDER BY id")?
@@ -249,7 +249,7 @@ fn statement_of_runs(
     Ok((conditions.statement("SELECT body FROM runs", "id", filter.limit), conditions.values))
 }
 
-/// The number from which on runs were wanted since a moment. Those of the last event have higher numbers than it.
+/// The first number of the runs that were requested since a moment. Runs of the last event have higher numbers than it.
 fn first_run_since(connection: &Connection, moment: Timestamp) -> rusqlite::Result<i64> {
     let first = order::first_since(connection, moment)?;
     let is_past_all = first > load::last_event(connection)?.cast_signed();
@@ -285,7 +285,7 @@ pub(super) fn runs_caused_by(connection: &Connection, event: Number) -> rusqlite
         .collect()
 }
 
-/// The numbers of the runs that an event wanted.
+/// The numbers of the runs that an event caused.
 pub(super) fn launched_by(connection: &Connection, event: Number) -> rusqlite::Result<Vec<Number>> {
     connection
         .prepare_cached("SELECT id FROM runs WHERE cause = ?1 ORDER BY id")?
@@ -293,7 +293,7 @@ pub(super) fn launched_by(connection: &Connection, event: Number) -> rusqlite::R
         .collect()
 }
 
-/// What `joins`, `parked` or `holds` has under a number.
+/// The body of a row of `joins`, `parked` or `holds`, by its number.
 pub(super) fn kept<T: DeserializeOwned>(
     connection: &Connection,
     table: &'static str,

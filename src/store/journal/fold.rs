@@ -7,7 +7,7 @@ use nowcast_core::checklist::Checklist;
 use nowcast_core::{Change, Cycles, Number};
 use pyyaml::{Keys, Value};
 
-/// What is folded, and how far it goes.
+/// A folded state, and the last event in it.
 #[derive(Debug, Default)]
 pub(super) struct Folded {
     pub(super) checklist: Checklist,

@@ -69,7 +69,7 @@ pub struct OpenItems {
     pub rules: Option<RulesInForce>,
     /// The last event.
     pub last_event: Option<Record>,
-    /// What steady time is counted from.
+    /// The origin of steady time.
     pub clock: Clock,
 }
 
@@ -157,7 +157,7 @@ impl History {
         self.ask(|connection| find::run(connection, id))
     }
 
-    /// Runs, newest first.
+    /// Return the selected runs, newest first.
     ///
     /// # Errors
     ///
@@ -179,7 +179,7 @@ impl History {
         self.ask(|connection| find::runs_of_messages(connection, cycle.as_str(), within))
     }
 
-    /// The runs that an event wanted, also those that waited in a join first; oldest first.
+    /// Return the runs that an event caused, including those that waited in a join first; oldest first.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! What a manager that starts has to know, and the replies that were given.
+//! The state that a starting manager loads, and the replies that were sent.
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row};
@@ -13,7 +13,7 @@ use pyyaml::Map;
 /// Everything that a manager needs to go on.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Recovered {
-    /// What is open: runs, joins, what is parked, held or expected, and the rules that were in force; also joins that have ended and
+    /// Open items: runs, joins, parked items, holds and expectations, and the rules that were in force; also joins that have ended and
     /// are still known.
     pub changes: Vec<Change>,
     /// The checklist.
@@ -76,7 +76,7 @@ pub(super) fn entries(checklist: &Checklist) -> Map {
     checklist.to_value().as_map().cloned().unwrap_or_default()
 }
 
-/// What is open, as changes that make it so.
+/// Return open items as the changes that create them.
 pub(super) fn open(connection: &Connection) -> rusqlite::Result<Vec<Change>> {
     let mut changes = Vec::new();
     let runs = "SELECT body FROM runs WHERE is_open = 1 ORDER BY id";
@@ -111,7 +111,7 @@ fn all<T: DeserializeOwned>(connection: &Connection, statement: &str) -> rusqlit
     connection.prepare_cached(statement)?.query_and_then([], body)?.collect()
 }
 
-/// What a row's body holds.
+/// Decode the body of a row.
 pub(super) fn body<T: DeserializeOwned>(row: &Row<'_>) -> rusqlite::Result<T> {
     row::from_json(row.get_ref("body")?.as_str()?)
 }

@@ -25,7 +25,7 @@ pub(super) fn midnight(time: Steady) -> Steady {
     Steady(Timestamp::from_second(second).unwrap_or(Timestamp::MIN))
 }
 
-/// What a step removed.
+/// The numbers of entries that a step removed.
 #[derive(Debug, Default)]
 pub(super) struct Removed {
     /// The numbers of the events.

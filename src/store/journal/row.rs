@@ -150,7 +150,7 @@ pub(super) fn payload(body: &[u8]) -> rusqlite::Result<Value> {
 /// The highest number or rules generation that is read. No journal reaches it, and counting can go on from it.
 const HIGHEST: u64 = 1 << 62;
 
-/// What was counted, from what the database has.
+/// Return a count from a number of the database.
 pub(super) fn counted(number: i64) -> rusqlite::Result<u64> {
     let counted = u64::try_from(number).ok().filter(|number| *number <= HIGHEST);
     counted.ok_or_else(|| unreadable(format!("the number {number}, which no journal reaches")))
@@ -212,7 +212,7 @@ pub(super) fn from_json<T: DeserializeOwned>(text: &str) -> rusqlite::Result<T> 
     serde_json::from_str(text).map_err(unreadable)
 }
 
-/// What is in the database and is not what was written there.
+/// A value in the database that was not written there by this program.
 fn unreadable(why: impl Into<Box<dyn Error + Send + Sync>>) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(0, Type::Text, why.into())
 }

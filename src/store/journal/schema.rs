@@ -16,7 +16,7 @@ use super::error::JournalError;
 use super::migrate_notes;
 use crate::failpoint;
 
-/// What leads from each version to the next. They are never edited, only added to.
+/// The migration from each version to the next. Migrations are never edited, only added.
 const MIGRATIONS: [&str; 8] = [
     include_str!("version_1.sql"),
     include_str!("version_2.sql"),
@@ -185,7 +185,7 @@ pub(super) fn in_memory() -> Connection {
 mod tests {
     use super::*;
 
-    /// What each statement of a script that fills a table reads, as SQLite explains it. The script is executed.
+    /// The tables that each statement of a script reads to fill a table, as SQLite explains it. The script is executed.
     fn plans(connection: &Connection, script: &str) -> Vec<String> {
         let mut plans = Vec::new();
         for statement in script.split(";\n") {

@@ -26,15 +26,15 @@ pub struct HistoricalCall<'a> {
     pub number: Number,
     /// When it was decided.
     pub at: &'a ZonedDateTime,
-    /// What is known of it.
+    /// Its entry in the journal.
     pub kept: &'a MessageRecord,
     /// The message.
     pub message: &'a Message,
-    /// What its rule was given beside it; else why that cannot be told any more.
+    /// The other input of its rule, or the reason why that is not known.
     pub given: Result<CallInput, &'static str>,
 }
 
-/// What a rule is given beside its message and the configuration.
+/// The input of a rule, without its message and the configuration.
 #[derive(Debug)]
 pub struct CallInput {
     /// The checklist.
@@ -50,16 +50,16 @@ pub struct CallInput {
 pub struct CallHistory<'a> {
     connection: &'a Connection,
     file: &'a Path,
-    /// Launches that became no run, by the message whose rule wanted them.
+    /// Launches without a run, by the message whose rule returned them.
     never_launched: HashMap<Number, Vec<NextWorker>>,
     /// The numbers of events from the first to the one behind the last that are read.
     pub numbers: std::ops::Range<u64>,
 }
 
-/// What a rule's answer to a message led to.
+/// The launches and the join that a rule returned for a message.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RuleOutcome {
-    /// What it wanted to be launched, at once or by the join that it opened, whatever became of it.
+    /// The returned launches, at once or by the join that it opened, whatever their outcome.
     pub launches: Vec<NextWorker>,
     /// The join that it opened, as it is now.
     pub join: Option<Join>,
@@ -87,7 +87,7 @@ impl CallHistory<'_> {
         find::historical_rules(self.connection, generation).map_err(|error| wrap(self.file, error))
     }
 
-    /// What the answer to a message led to.
+    /// Return the launches and the join that the rule returned for a message.
     ///
     /// # Errors
     ///
@@ -225,7 +225,7 @@ fn begin(connection: &Connection, first: i64) -> rusqlite::Result<(Folded, u64)>
 pub(super) const CALLED: &str =
     r#"outcome = '"ruled"' OR outcome LIKE '{"rule_failed"%' OR outcome LIKE '{"no_function"%'"#;
 
-/// What retries were given: the time of the message that was parked, and the checklist that was asked for.
+/// The input of retries: the time of the parked message, and the requested checklist.
 #[derive(Default)]
 struct Retries {
     /// The command whose messages are being read.

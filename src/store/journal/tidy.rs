@@ -28,7 +28,7 @@ const MANY_CHANGES: u64 = 10_000;
 /// Events after which there is one: a start looks at each.
 const MANY_EVENTS: u64 = 50_000;
 
-/// What came after the last snapshot.
+/// The entries after the last snapshot.
 #[derive(Debug)]
 pub(super) struct SinceSnapshot {
     events: u64,

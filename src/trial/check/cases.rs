@@ -56,7 +56,7 @@ pub(in crate::trial) struct CaseSource {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum PayloadOf {
     JournalMessage(Number),
-    Nobody,
+    NotRecorded,
 }
 
 /// The source of a case's checklist.
@@ -85,7 +85,7 @@ impl CheckCase {
     pub(in crate::trial) fn is_real(&self) -> bool {
         let is_payload_real = match self.payload_of {
             PayloadOf::JournalMessage(_) => true,
-            PayloadOf::Nobody => self.message.payload.is_null() && is_failure(&self.message.r#type),
+            PayloadOf::NotRecorded => self.message.payload.is_null() && is_failure(&self.message.r#type),
         };
         is_payload_real && matches!(self.checklist_of, ChecklistOf::JournalMessage | ChecklistOf::Now)
     }
@@ -100,14 +100,14 @@ impl CheckCase {
     pub(in crate::trial) fn text(&self) -> String {
         let payload = match (self.payload_of, self.message.payload.is_null()) {
             (PayloadOf::JournalMessage(number), _) => format!("the payload of message {number}"),
-            (PayloadOf::Nobody, true) => "no payload".to_owned(),
-            (PayloadOf::Nobody, false) => "an empty mapping as payload".to_owned(),
+            (PayloadOf::NotRecorded, true) => "no payload".to_owned(),
+            (PayloadOf::NotRecorded, false) => "an empty mapping as payload".to_owned(),
         };
         match (&self.checklist_of, self.payload_of) {
             (ChecklistOf::JournalMessage, PayloadOf::JournalMessage(number)) => {
                 format!("it fails with message {number} as it was recorded")
             }
-            (ChecklistOf::JournalMessage, PayloadOf::Nobody) => format!("it fails with {payload}"),
+            (ChecklistOf::JournalMessage, PayloadOf::NotRecorded) => format!("it fails with {payload}"),
             (ChecklistOf::Now, _) => format!("it fails with {payload} and the current checklist"),
             (ChecklistOf::Empty, _) => {
                 format!("it fails with {payload} when the checklist is empty, as after `clear checklist`")
@@ -200,7 +200,7 @@ impl CaseSource {
         let recorded =
             recorded.map(|recorded| (PayloadOf::JournalMessage(recorded.number), recorded.payload.clone()));
         let made_up =
-            [Value::Null, Map::new().into()].into_iter().map(|payload| (PayloadOf::Nobody, payload));
+            [Value::Null, Map::new().into()].into_iter().map(|payload| (PayloadOf::NotRecorded, payload));
         for (of, payload) in recorded.chain(made_up) {
             if !payloads.iter().any(|(_, known)| *known == payload) {
                 payloads.push((of, payload));
@@ -294,7 +294,7 @@ impl Maker<'_> {
             PayloadOf::JournalMessage(number) => {
                 recorded.filter(|recorded| recorded.number == number).find_map(|it| it.cycle.clone())
             }
-            PayloadOf::Nobody => self.source.cycle.clone(),
+            PayloadOf::NotRecorded => self.source.cycle.clone(),
         };
         CheckCase {
             message: Message { cycle, ..Message::new(self.worker, self.r#type, payload) },

@@ -6,10 +6,12 @@
 use indexmap::IndexMap;
 
 use super::functions::types_for_rules;
-use super::places::{self, Places};
+use super::places::Places;
 use super::problem::{RuleProblem, RuleSeverity};
 use crate::config::Config;
+use crate::rules::parse_place;
 use nowcast_core::message::Message;
+use nowcast_core::next_worker::last_part;
 use nowcast_core::{Requirement, ReturnedLaunches, RuleCallResult};
 use pyyaml::Value;
 
@@ -82,17 +84,17 @@ impl Circles {
     pub(super) fn problems(&self, config: &Config, places: &Places) -> Vec<RuleProblem> {
         let mut problems: Vec<RuleProblem> = Vec::new();
         for opened in &self.opened {
-            for wanted in &opened.wait_for {
-                let Some(by) = self.in_circle(opened, wanted, config) else { continue };
+            for requirement in &opened.wait_for {
+                let Some(by) = self.in_circle(opened, requirement, config) else { continue };
                 let what = format!(
                     "the join `{}` waits for `{}`, which is launched only when that join is complete",
-                    opened.name, wanted.worker
+                    opened.name, requirement.worker
                 );
                 if problems.iter().any(|problem| problem.what == what) {
                     continue;
                 }
                 let kind = (RuleSeverity::Warning, "join waits for itself");
-                let mut problem = match opened.place.as_deref().and_then(places::parse) {
+                let mut problem = match opened.place.as_deref().and_then(parse_place) {
                     Some(place) => places.at(kind, place, None, what),
                     None => places.whole(kind.0, kind.1, what),
                 };
@@ -108,18 +110,19 @@ impl Circles {
     }
 
     /// Return how a required worker is launched, if it is launched in the join only.
-    fn in_circle(&self, opened: &CircleJoin, wanted: &Requirement, config: &Config) -> Option<String> {
-        let is_by_its_opener = wanted.count == 1 && matches(wanted, &opened.worker, &opened.r#type);
-        let worker = config.registry.workers.get(&wanted.worker)?;
+    fn in_circle(&self, opened: &CircleJoin, requirement: &Requirement, config: &Config) -> Option<String> {
+        let is_by_its_opener = requirement.count == 1 && matches(requirement, &opened.worker, &opened.r#type);
+        let worker = config.registry.workers.get(&requirement.worker)?;
         if is_by_its_opener
             // Another cycle's message came with that cycle's launches.
-            || wanted.cycle.is_some()
-            || is_scheduled(config, &wanted.worker)
+            || requirement.cycle.is_some()
+            || is_scheduled(config, &requirement.worker)
             || types_for_rules(worker).next().is_none()
         {
             return None;
         }
-        let mut launches = self.launches.iter().filter(|(launched, _)| *launched == wanted.worker).peekable();
+        let mut launches =
+            self.launches.iter().filter(|(launched, _)| *launched == requirement.worker).peekable();
         launches.peek()?;
         let mut is_by_join = false;
         let mut types: IndexMap<&str, Vec<&str>> = IndexMap::new();
@@ -129,7 +132,7 @@ impl Circles {
                 // Launches after a message that counts in a join wait in that join.
                 By::Message { worker, r#type }
                     if opened.holds_launches
-                        && opened.wait_for.iter().any(|wanted| matches(wanted, worker, r#type)) =>
+                        && opened.wait_for.iter().any(|requirement| matches(requirement, worker, r#type)) =>
                 {
                     types.entry(worker).or_default().push(r#type);
                 }
@@ -145,8 +148,8 @@ impl Circles {
     }
 }
 
-fn matches(wanted: &Requirement, worker: &str, r#type: &str) -> bool {
-    wanted.worker == worker && wanted.r#type.as_deref().is_none_or(|wanted| wanted == r#type)
+fn matches(requirement: &Requirement, worker: &str, r#type: &str) -> bool {
+    requirement.worker == worker && requirement.r#type.as_deref().is_none_or(|expected| expected == r#type)
 }
 
 /// Return whether a schedule launches a worker.
@@ -158,5 +161,5 @@ fn is_scheduled(config: &Config, worker: &str) -> bool {
         .filter_map(Value::as_map)
         .flat_map(|item| item.keys())
         .filter_map(Value::as_str)
-        .any(|module| module.rsplit('.').next() == Some(worker))
+        .any(|module| last_part(module) == worker)
 }

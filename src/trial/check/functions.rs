@@ -17,7 +17,7 @@ pub(super) fn types_for_rules(worker: &RegisteredWorker) -> impl Iterator<Item =
 
 /// Report registered workers without a function.
 pub(super) fn missing(config: &Config, engine: &Engine, places: &Places) -> Vec<RuleProblem> {
-    let of_nobody = || engine.functions().iter().filter(|function| !is_registered(config, function));
+    let unregistered = || engine.functions().iter().filter(|function| !is_registered(config, function));
     let mut problems = Vec::new();
     for (worker, registered) in &config.registry.workers {
         let name = format!("after_{worker}");
@@ -26,7 +26,7 @@ pub(super) fn missing(config: &Config, engine: &Engine, places: &Places) -> Vec<
         let what = format!("the registered worker `{worker}` has no function `{name}`");
         let mut problem = places.whole(RuleSeverity::Error, "no function", what);
         problem.notes.push(format!("its messages, `{type}` for instance, would lead to nothing"));
-        let others = of_nobody().map(|function| function.name.strip_prefix("after_").unwrap_or_default());
+        let others = unregistered().map(|function| function.name.strip_prefix("after_").unwrap_or_default());
         problem.notes.push(match closest(worker, others) {
             Some(close) => format!("is it `after_{close}`, which belongs to no registered worker?"),
             None => format!("add `function {name}(msg, config, checklist) return {{}} end`"),
@@ -40,7 +40,7 @@ pub(super) fn missing(config: &Config, engine: &Engine, places: &Places) -> Vec<
 }
 
 /// Report functions whose worker is not registered.
-pub(super) fn of_nobody(config: &Config, engine: &Engine, places: &Places) -> Vec<RuleProblem> {
+pub(super) fn unregistered(config: &Config, engine: &Engine, places: &Places) -> Vec<RuleProblem> {
     let workers = &config.registry.workers;
     let without = |worker: &&String| {
         let name = format!("after_{worker}");

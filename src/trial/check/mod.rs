@@ -28,6 +28,7 @@ use serde::Serialize;
 use crate::config::Config;
 use crate::rules::{Engine, RuleSet, RulesLoadError};
 use cases::CaseSource;
+use nowcast_core::counted::plural;
 use outcomes::OutcomeChecker;
 use places::Places;
 use trace::trace;
@@ -84,24 +85,27 @@ impl CheckReport {
             let _ = writeln!(text, "{problem}");
         }
         let scope = &self.scope;
-        let mut parts = vec![counted(scope.rules, "rule"), counted(scope.message_types, "message type")];
+        let mut parts = vec![
+            counted(scope.rules, "rule", "rules"),
+            counted(scope.message_types, "message type", "message types"),
+        ];
         match scope.calls {
             Some(calls) => {
-                parts.push(counted(calls, "call"));
-                parts.push(counted(scope.recorded_messages, "recorded message"));
+                parts.push(counted(calls, "call", "calls"));
+                parts.push(counted(scope.recorded_messages, "recorded message", "recorded messages"));
             }
             None => parts.push("no calls".to_owned()),
         }
         let cut = if scope.is_cut { " (there was more to call; the rest was left out)" } else { "" };
-        let errors = counted(self.count(RuleSeverity::Error), "error");
-        let warnings = counted(self.count(RuleSeverity::Warning), "warning");
+        let errors = counted(self.count(RuleSeverity::Error), "error", "errors");
+        let warnings = counted(self.count(RuleSeverity::Warning), "warning", "warnings");
         let _ = writeln!(text, "{}{cut}: {errors}, {warnings}", parts.join(", "));
         text
     }
 }
 
 /// Format a count, such as `1,312 calls` or `1 call`.
-fn counted(count: usize, what: &str) -> String {
+fn counted(count: usize, one: &str, many: &str) -> String {
     let digits = count.to_string();
     let mut grouped = String::new();
     for (at, digit) in digits.chars().enumerate() {
@@ -110,7 +114,7 @@ fn counted(count: usize, what: &str) -> String {
         }
         grouped.push(digit);
     }
-    format!("{grouped} {what}{}", if count == 1 { "" } else { "s" })
+    format!("{grouped} {}", plural(&count, one, many))
 }
 
 /// Check rules. With `run`, they are also called with the running system's checklist and messages.
@@ -119,7 +123,7 @@ pub fn check(config: &Config, engine: &Engine, run: bool) -> CheckReport {
     let places = Places::new(engine);
     let mut problems = names::problems(engine, &places);
     problems.extend(functions::missing(config, engine, &places));
-    problems.extend(functions::of_nobody(config, engine, &places));
+    problems.extend(functions::unregistered(config, engine, &places));
     problems.extend(types::problems(config, &places));
     problems.extend(last_calls::problems(config, &places));
     let scope =

@@ -6,10 +6,11 @@ use jiff::SignedDuration;
 use super::cases::CheckCase;
 use super::circles::Circles;
 use super::functions::{ANSWERED_BY_THE_MANAGER, types_for_rules};
-use super::places::{self, Places};
+use super::places::Places;
 use super::problem::{RuleProblem, RuleSeverity};
 use super::rings::Rings;
 use crate::config::Config;
+use crate::rules::parse_place;
 use error_text::question;
 use nowcast_core::next_worker::LOCALHOST;
 use nowcast_core::{JoinRequest, NextWorker, Requirement, ReturnedLaunches, RuleCallResult, RuleError};
@@ -72,7 +73,7 @@ impl<'a> OutcomeChecker<'a> {
         let mut lines = text.lines().take_while(|line| *line != "stack traceback:");
         let first = lines.next().unwrap_or_default();
         let of_rules = |place: &str| {
-            places::parse(place)
+            parse_place(place)
                 .filter(|(chunk, _)| self.places.texts.iter().any(|text| text.chunk == *chunk))
                 .map(|(chunk, line)| (chunk.to_owned(), line))
         };
@@ -125,7 +126,7 @@ impl<'a> OutcomeChecker<'a> {
         word: &str,
         what: String,
     ) -> RuleProblem {
-        match place.and_then(places::parse) {
+        match place.and_then(parse_place) {
             Some(place) => self.places.at(kind, place, Some(word), what),
             None => self.places.whole(kind.0, kind.1, what),
         }
@@ -186,8 +187,8 @@ impl<'a> OutcomeChecker<'a> {
     }
 
     fn join(&mut self, case: &CheckCase, call: &RuleCallResult, join: &JoinRequest) {
-        for wanted in &join.wait_for {
-            let Some((what, note)) = self.never_comes(wanted) else { continue };
+        for requirement in &join.wait_for {
+            let Some((what, note)) = self.never_comes(requirement) else { continue };
             let kind = (RuleSeverity::Error, "join never complete");
             // Of a list of names, only the line of its function is known.
             let place = join.location.as_deref().or(call.location.as_deref());
@@ -200,9 +201,9 @@ impl<'a> OutcomeChecker<'a> {
     }
 
     /// Return why a required message cannot come, and what to do.
-    fn never_comes(&self, wanted: &Requirement) -> Option<(String, String)> {
+    fn never_comes(&self, requirement: &Requirement) -> Option<(String, String)> {
         let workers = &self.config.registry.workers;
-        let name = &wanted.worker;
+        let name = &requirement.worker;
         let Some(worker) = workers.get(name) else {
             let what =
                 format!("a join waits for `{name}`, which is not registered, and will never be complete");
@@ -210,7 +211,7 @@ impl<'a> OutcomeChecker<'a> {
                 .unwrap_or_else(|| "add it under `message registry: workers:`".to_owned());
             return Some((what, note));
         };
-        let r#type = wanted.r#type.as_ref()?;
+        let r#type = requirement.r#type.as_ref()?;
         let never = "and will never be complete";
         if ANSWERED_BY_THE_MANAGER.contains(&r#type.as_str()) {
             let what = format!("a join waits for `{name}` ({type}), which counts in no join, {never}");

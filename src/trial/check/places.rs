@@ -117,12 +117,6 @@ fn find_word(line: &str, word: &str) -> Option<usize> {
     })
 }
 
-/// Parse a place as Lua writes it, such as `next_workers.lua:12`. Return the file and the line.
-pub(super) fn parse(place: &str) -> Option<(&str, usize)> {
-    let (chunk, line) = place.rsplit_once(':')?;
-    Some((chunk, line.parse().ok()?))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -9,9 +9,10 @@ use indexmap::IndexMap;
 
 use super::cases::CheckCase;
 use super::functions::types_for_rules;
-use super::places::{self, Places};
+use super::places::Places;
 use super::problem::{RuleProblem, RuleSeverity};
 use crate::config::Config;
+use crate::rules::parse_place;
 use nowcast_core::cycles::NoteScope;
 use nowcast_core::run::is_failure;
 use nowcast_core::{CycleOption, NextWorker, ReturnedLaunches};
@@ -22,7 +23,7 @@ type RingMessage = (String, String);
 /// The message after which a worker is launched, and the messages that may follow.
 type RingEdge = (RingMessage, Vec<RingMessage>);
 
-/// What is known of the launches of an edge.
+/// The observed launches of an edge.
 #[derive(Debug, Default)]
 struct RingLaunch {
     place: Option<String>,
@@ -97,7 +98,7 @@ impl Rings {
         let kind = (RuleSeverity::Warning, "endless cycle");
         // The launch that closes the ring.
         let launch = ring.last().and_then(|(launch, _)| self.launches.get_index(*launch));
-        let place = launch.and_then(|(_, launch)| launch.place.as_deref()).and_then(places::parse);
+        let place = launch.and_then(|(_, launch)| launch.place.as_deref()).and_then(parse_place);
         let mut problem = match place {
             Some(place) => places.at(kind, place, None, what),
             None => places.whole(kind.0, kind.1, what),

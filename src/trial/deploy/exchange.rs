@@ -44,7 +44,7 @@ pub enum DeployError {
     /// A file cannot be written, and some were not restored.
     #[error(
         "{}: {error}. Files of the new rules are in force now, and could not be put back: {}. When they can be written again, \
-         nowcast rules deploy --undo brings the rules of before back",
+         nowcast rules deploy --undo restores the previous rules",
         .file.display(),
         .new.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join(", ")
     )]

@@ -75,9 +75,12 @@ impl Gathered {
         // A launch waits in each join that requires the message which leads to it.
         for ((from, to), types) in &self.launches {
             for (name, (_, wait_for)) in &self.joins {
-                let is_waited_for = |wanted: &Requirement| {
-                    wanted.worker == *from
-                        && wanted.r#type.as_ref().is_none_or(|wanted| types.contains_key(wanted))
+                let is_waited_for = |requirement: &Requirement| {
+                    requirement.worker == *from
+                        && requirement
+                            .r#type
+                            .as_ref()
+                            .is_none_or(|requirement| types.contains_key(requirement))
                 };
                 if !self.identified.contains(name) && wait_for.iter().any(is_waited_for) {
                     self.joined.entry((from.clone(), to.clone())).or_default().insert(name.clone());
@@ -103,9 +106,9 @@ impl Gathered {
         }
         let (opened_by, wait_for) = self.joins.entry(name).or_default();
         opened_by.insert(from.to_owned());
-        for wanted in &join.wait_for {
-            if !wait_for.contains(wanted) {
-                wait_for.push(wanted.clone());
+        for requirement in &join.wait_for {
+            if !wait_for.contains(requirement) {
+                wait_for.push(requirement.clone());
             }
         }
     }
@@ -141,7 +144,8 @@ impl Gathered {
         let registered = &config.registry.workers;
         let mut names: IndexSet<&str> = registered.keys().map(String::as_str).collect();
         let ends = self.launches.keys().flat_map(|(from, to)| [from, to]);
-        let waited_for = self.joins.values().flat_map(|(_, wait_for)| wait_for).map(|wanted| &wanted.worker);
+        let waited_for =
+            self.joins.values().flat_map(|(_, wait_for)| wait_for).map(|requirement| &requirement.worker);
         let mut others: Vec<&str> =
             ends.chain(waited_for).chain(self.by_hand.keys()).map(String::as_str).collect();
         others.sort_unstable();
@@ -163,7 +167,7 @@ impl Gathered {
             opened_by: opened_by.iter().cloned().collect(),
             workers: wait_for
                 .iter()
-                .map(|wanted| wanted.worker.clone())
+                .map(|requirement| requirement.worker.clone())
                 .collect::<IndexSet<_>>()
                 .into_iter()
                 .collect(),

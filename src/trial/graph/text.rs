@@ -32,7 +32,7 @@ impl Graph {
         for unknown in &self.unknown {
             let _ = writeln!(
                 text,
-                "what follows {} ({}) is not known: its rule fails with everything there is to call it with",
+                "the launches after {} ({}) are not known: its rule fails in every case",
                 unknown.worker,
                 unknown.types.join(", ")
             );

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use jiff::ZonedDateTime;
 use serde::Serialize;
 
+use crate::rules::place;
 use nowcast_core::cycles::NoteScope;
 use nowcast_core::next_worker::LOCALHOST;
 use nowcast_core::{JoinRequest, LaunchOptions, NextWorker, Requirement, ReturnedLaunches, RuleCallResult};
@@ -194,7 +195,7 @@ impl Difference {
     pub fn lines(&self) -> Vec<String> {
         let zoned = |launch: &NextWorker| label(launch, &self.time);
         let of_module = |launch: &NextWorker| label_as(&launch.module, launch, &self.time);
-        let (removed, added) = told_apart(&self.removed, &self.added, &[&zoned, &of_module, &in_full]);
+        let (removed, added) = distinguished(&self.removed, &self.added, &[&zoned, &of_module, &in_full]);
         let mut lines: Vec<String> = Vec::new();
         lines.extend(removed.iter().map(|launch| format!("- {launch}")));
         lines.extend(added.iter().map(|launch| format!("+ {launch}")));
@@ -204,7 +205,7 @@ impl Difference {
         }
         let zoned = |join: &ReplayedJoin| join_label(join, &self.time);
         let (removed, added) =
-            told_apart(self.join_removed.as_slice(), self.join_added.as_slice(), &[&zoned, &in_full]);
+            distinguished(self.join_removed.as_slice(), self.join_added.as_slice(), &[&zoned, &in_full]);
         lines.extend(removed.iter().map(|join| format!("- join {join}")));
         lines.extend(added.iter().map(|join| format!("+ join {join}")));
         lines.extend(self.error_before.as_ref().map(|error| format!("- error: {}", first_line(error))));
@@ -221,15 +222,19 @@ impl Difference {
 }
 
 /// Format old and new values with the first function that makes no line equal on both sides, otherwise with the last.
-fn told_apart<T>(before: &[T], after: &[T], words: &[&dyn Fn(&T) -> String]) -> (Vec<String>, Vec<String>) {
-    let mut told = (Vec::new(), Vec::new());
+fn distinguished<T>(
+    before: &[T],
+    after: &[T],
+    words: &[&dyn Fn(&T) -> String],
+) -> (Vec<String>, Vec<String>) {
+    let mut formatted = (Vec::new(), Vec::new());
     for words in words {
-        told = (before.iter().map(words).collect(), after.iter().map(words).collect());
-        if !told.0.iter().any(|line| told.1.contains(line)) {
+        formatted = (before.iter().map(words).collect(), after.iter().map(words).collect());
+        if !formatted.0.iter().any(|line| formatted.1.contains(line)) {
             break;
         }
     }
-    told
+    formatted
 }
 
 /// Return a value as in the JSON document.
@@ -253,10 +258,7 @@ pub(super) fn without(these: &[NextWorker], those: &[NextWorker]) -> Vec<NextWor
 /// Return the text of an error without its place and its traceback.
 fn reason(error: &str) -> &str {
     let line = first_line(error);
-    let place = line
-        .split_once(": ")
-        .filter(|(place, _)| place.rsplit_once(':').is_some_and(|(_, number)| number.parse::<u32>().is_ok()));
-    place.map_or(line, |(_, reason)| reason)
+    place(line).map_or(line, |(_, _, reason)| reason)
 }
 
 pub(super) fn first_line(text: &str) -> &str {
@@ -290,7 +292,7 @@ pub fn label(launch: &NextWorker, zone: &ZonedDateTime) -> String {
 
 fn label_as(name: &str, launch: &NextWorker, zone: &ZonedDateTime) -> String {
     let args = &launch.args;
-    let shown = shlex::try_join(args.iter().map(String::as_str)).unwrap_or_else(|_| args.join(" "));
+    let shown = crate::shell_words::joined(args);
     let mut text = name.to_owned();
     if !shown.is_empty() {
         let _ = write!(text, " {shown}");
@@ -323,11 +325,13 @@ pub(super) fn join_label(join: &ReplayedJoin, zone: &ZonedDateTime) -> String {
     let wants: Vec<String> = join
         .wait_for
         .iter()
-        .map(|wanted| {
-            let count = if wanted.count > 1 { format!(" × {}", wanted.count) } else { String::new() };
-            let kind = wanted.r#type.as_ref().map(|kind| format!(" ({kind})")).unwrap_or_default();
-            let cycle = wanted.cycle.as_ref().map(|cycle| format!(" of cycle {cycle}")).unwrap_or_default();
-            format!("{}{kind}{cycle}{count}", wanted.worker)
+        .map(|requirement| {
+            let count =
+                if requirement.count > 1 { format!(" × {}", requirement.count) } else { String::new() };
+            let kind = requirement.r#type.as_ref().map(|kind| format!(" ({kind})")).unwrap_or_default();
+            let cycle =
+                requirement.cycle.as_ref().map(|cycle| format!(" of cycle {cycle}")).unwrap_or_default();
+            format!("{}{kind}{cycle}{count}", requirement.worker)
         })
         .collect();
     let scope = match &join.scope {

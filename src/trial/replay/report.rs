@@ -9,6 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::difference::Difference;
+use nowcast_core::counted::counted;
 
 /// Seconds in an hour.
 const HOUR: i64 = 3_600;
@@ -200,12 +201,12 @@ impl ReplayReport {
             return String::new();
         };
         let seconds = until.duration_since(since).max(SignedDuration::ZERO).as_secs();
-        let (count, unit) = match seconds {
-            0..HOUR => ((seconds + 30) / 60, "minute"),
-            HOUR..172_800 => ((seconds + HOUR / 2) / HOUR, "hour"),
-            _ => ((seconds + 12 * HOUR) / (24 * HOUR), "day"),
+        let (count, one, many) = match seconds {
+            0..HOUR => ((seconds + 30) / 60, "minute", "minutes"),
+            HOUR..172_800 => ((seconds + HOUR / 2) / HOUR, "hour", "hours"),
+            _ => ((seconds + 12 * HOUR) / (24 * HOUR), "day", "days"),
         };
-        format!(" of {count} {unit}{}", if count == 1 { "" } else { "s" })
+        format!(" of {}", counted(count, one, many))
     }
 }
 

@@ -31,7 +31,7 @@ pub(super) fn mismatch(
     // A join that waits for nothing is not opened.
     let join_now = opened_now.filter(|join| !join.wait_for.is_empty()).map(|join| OpenedJoin {
         name: join.name.clone(),
-        waits_for: join.wait_for.iter().map(|wanted| u64::from(wanted.count)).sum(),
+        waits_for: join.wait_for.iter().map(|requirement| u64::from(requirement.count)).sum(),
         timeout: join.timeout,
     });
     let is_same = without(&launched, &launches).is_empty()
@@ -55,7 +55,7 @@ struct OpenedJoin {
 }
 
 fn opened(join: &Join, at: &ZonedDateTime) -> OpenedJoin {
-    let missing: u64 = join.requires.iter().map(|wanted| u64::from(wanted.count)).sum();
+    let missing: u64 = join.requires.iter().map(|requirement| u64::from(requirement.count)).sum();
     // Before steady time was known, a join had its deadline only.
     let timeout = join.timeout.or_else(|| Some(join.deadline?.0.duration_since(at.timestamp())));
     OpenedJoin {

@@ -2,6 +2,7 @@
 
 use crate::config::Config;
 use crate::rules::Argument;
+use crate::shell_words;
 use crate::trial::show;
 use nowcast_core::NextWorker;
 use pyyaml::Value;
@@ -28,8 +29,7 @@ pub(super) fn compared(given: &Argument) -> Result<String, String> {
         Argument::Launch(worker) => Ok(show::launch(worker)),
         Argument::Value(Value::Str(line)) => {
             let (words, options) = parts(line)?;
-            let words = shlex::try_join(words.iter().map(String::as_str)).unwrap_or_else(|_| words.join(" "));
-            Ok(words + options)
+            Ok(shell_words::joined(&words) + options)
         }
         _ => Err(WRITE.to_owned()),
     }

@@ -58,12 +58,12 @@ pub struct TestReport {
 }
 
 impl TestReport {
-    /// Return the tests that are `wanted` for people, file by file.
+    /// Return the selected tests for people, file by file.
     #[must_use]
-    pub fn text(&self, wanted: impl Fn(&Tested) -> bool) -> String {
+    pub fn text(&self, is_selected: impl Fn(&Tested) -> bool) -> String {
         let mut text = String::new();
         let mut before: Option<&Path> = None;
-        for test in self.tests.iter().filter(|test| wanted(test)) {
+        for test in self.tests.iter().filter(|test| is_selected(test)) {
             if before != Some(&test.file) {
                 // Writing to a String cannot fail, here and below.
                 let _ = writeln!(text, "{}", test.file.display());

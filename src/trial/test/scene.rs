@@ -280,17 +280,17 @@ impl Scene {
     }
 
     fn note(&mut self, record: &Record) {
-        let mut wanted = Vec::new();
+        let mut launches = Vec::new();
         for change in &record.changes {
             match change {
                 // Numbers are assigned in order, so a higher one was assigned by this event.
-                Change::Run(run) if run.id > record.number && run.retry_of.is_none() => wanted.push(run),
+                Change::Run(run) if run.id > record.number && run.retry_of.is_none() => launches.push(run),
                 Change::Parked(parked) => self.errors.push(parked.reason.clone()),
                 _ => {}
             }
         }
-        wanted.sort_by_key(|run| run.id);
-        self.last.launches.extend(wanted.into_iter().map(|run| run.worker.clone()));
+        launches.sort_by_key(|run| run.id);
+        self.last.launches.extend(launches.into_iter().map(|run| run.worker.clone()));
         if let RecordedEvent::Message(message) = &record.event
             && let nowcast_core::record::Outcome::RuleFailed(why)
             | nowcast_core::record::Outcome::NoFunction(why) = &message.outcome

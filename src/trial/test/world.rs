@@ -270,7 +270,7 @@ fn beginning() -> ZonedDateTime {
 fn join_lines(join: &JoinRequest) -> Vec<(&'static str, String)> {
     let mut lines: Vec<(&str, String)> =
         join.name.iter().map(|name| ("name", format!("name {name}"))).collect();
-    lines.extend(join.wait_for.iter().map(|wanted| ("wait_for", format!("waits for {wanted}"))));
+    lines.extend(join.wait_for.iter().map(|requirement| ("wait_for", format!("waits for {requirement}"))));
     lines.extend(join.launch.iter().map(|worker| ("launch", format!("then {}", show::launch(worker)))));
     lines.extend(show::scope(join).map(|(key, value)| (key, format!("{key} {value}"))));
     lines.extend(join.timeout.iter().map(|timeout| ("timeout", format!("timeout {timeout:#}"))));

@@ -9,7 +9,7 @@ use nowcast_core::{Command, Cycle, CycleOption, Ending, JoinRequest, NextWorker,
 
 use pyyaml::Value;
 
-use crate::decisions::story::{Story, configured, delayed, launch, quiet, story, wanted, worker};
+use crate::decisions::story::{Story, configured, delayed, launch, quiet, requirement, story, worker};
 
 fn cycle(label: &str) -> Cycle {
     Cycle::parse(label).expect("a label")
@@ -54,7 +54,7 @@ fn to_cancel_a_cycle_stops_its_runs_and_discards_its_launches_and_joins() {
     let mut manager = story(|message, _| {
         let join = JoinRequest {
             name: Some("tracks".to_owned()),
-            wait_for: vec![wanted("feeds: success")],
+            wait_for: vec![requirement("feeds: success")],
             scope: message.cycle.clone().map(NoteScope::Cycle),
             ..JoinRequest::default()
         };
@@ -194,7 +194,7 @@ fn a_join_of_a_cancelled_cycle_opens_again_with_it() {
     let mut manager = story(|message, _| {
         let join = JoinRequest {
             name: Some("tracks".to_owned()),
-            wait_for: vec![wanted("weather: success"), wanted("ssh: success")],
+            wait_for: vec![requirement("weather: success"), requirement("ssh: success")],
             launch: vec![worker("upload")],
             scope: message.cycle.clone().map(NoteScope::Cycle),
             ..JoinRequest::default()

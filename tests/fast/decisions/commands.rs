@@ -53,7 +53,7 @@ fn a_launch_that_has_to_wait_says_for_what() {
 }
 
 #[test]
-fn a_release_says_what_waits_all_the_same() {
+fn a_release_says_what_is_still_blocked() {
     let mut manager = configured("{weather: {max running: 1}}", |_, _| Ok(nothing()));
     let other = manager.holds(HoldTarget::Worker("rivers".into()));
     let all = manager.holds(HoldTarget::All);
@@ -91,7 +91,7 @@ fn a_release_names_a_few_of_many_that_wait() {
 }
 
 #[test]
-fn what_a_join_lets_go_says_what_it_waits_for() {
+fn a_released_launch_of_a_join_says_what_blocks_it() {
     for is_parked in [false, true] {
         let mut manager = story(|message, _| {
             Ok(match message.source.as_str() {
@@ -143,7 +143,7 @@ fn a_launch_that_can_never_work_is_refused() {
 }
 
 #[test]
-fn a_hold_of_what_cannot_be_held_is_refused_and_of_a_stranger_it_warns() {
+fn an_invalid_hold_is_refused_and_one_of_an_unregistered_worker_warns() {
     let mut manager = quiet("{}");
     let mut hold = |target: HoldTarget, until: i64| {
         let until = Some(manager.now.timestamp() + seconds(until));
@@ -166,7 +166,7 @@ fn a_hold_of_what_cannot_be_held_is_refused_and_of_a_stranger_it_warns() {
 }
 
 #[test]
-fn a_launch_of_a_stranger_is_done_with_a_warning() {
+fn a_launch_of_an_unregistered_worker_warns() {
     let mut manager = quiet("{}");
     let (answer, heard) =
         manager.asks(Command::Launch { worker: worker("stranger"), rerun_of: None, origin: None });
@@ -177,7 +177,7 @@ fn a_launch_of_a_stranger_is_done_with_a_warning() {
 }
 
 #[test]
-fn a_command_that_nobody_waits_for_is_done_and_kept() {
+fn a_command_without_a_caller_is_executed_and_recorded() {
     let mut manager = quiet("{}");
     let command = Command::Launch { worker: worker("weather"), rerun_of: None, origin: None };
     let heard = manager.happens(Event::Command {
@@ -238,7 +238,7 @@ fn wrong_numbers_are_answered_with_what_helps() {
 }
 
 #[test]
-fn a_waiting_run_is_let_go_before_its_time_or_dropped() {
+fn a_delayed_run_is_released_before_its_time_or_discarded() {
     let mut manager = quiet("{}");
     let runs = [manager.wants(delayed("weather", 600)), manager.wants(delayed("rivers", 600))];
     let (answer, heard) = manager.asks(Command::Release { number: runs[0] });
@@ -251,7 +251,7 @@ fn a_waiting_run_is_let_go_before_its_time_or_dropped() {
 }
 
 #[test]
-fn an_open_join_is_let_go_or_dropped() {
+fn an_open_join_is_released_or_discarded() {
     let rule = |message: &nowcast_core::message::Message, _: &Value| {
         Ok(match message.source.as_str() {
             "weather" => join(&[], &["rivers", "ssh"]),

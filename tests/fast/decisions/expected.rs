@@ -30,7 +30,7 @@ fn at(manager: &mut Story, moment: &str) {
 }
 
 #[test]
-fn what_does_not_come_is_said_once_and_what_comes_after_all_is_told() {
+fn a_late_message_is_reported_once_and_its_arrival_as_well() {
     let mut manager = expecting(RIVERS);
     // The first day had begun before anything was expected.
     assert!(lates(&manager.passes(DAY)).is_empty());
@@ -164,7 +164,7 @@ fn a_manager_that_was_away_for_days_tells_of_the_last_and_of_none_that_has_come_
 }
 
 #[test]
-fn a_retry_by_an_operator_is_no_message_that_came() {
+fn a_retry_by_an_operator_does_not_count_as_a_received_message() {
     let mut manager = crate::decisions::story::configured(&format!("{{}}\nexpect: {RIVERS}"), |_, _| {
         Err(crate::decisions::story::failed())
     });
@@ -191,11 +191,11 @@ fn an_expectation_with_a_cycle_is_met_by_a_message_of_that_cycle_only() {
     let heard = manager.passes(6 * 3_600);
     let [line] = lates(&heard)[..] else { panic!("one line: {heard:#?}") };
     assert!(line.starts_with("CRITICAL rivers: (success) of cycle 2026-03-15 is late"), "{line}");
-    let told = |heard: &Heard| heard.says("INFO", "was expected by 2026-03-15 06:00");
-    assert!(!told(&manager.hears_message(of("2026-03-14"))), "an earlier one is not the late one");
+    let is_reported = |heard: &Heard| heard.says("INFO", "was expected by 2026-03-15 06:00");
+    assert!(!is_reported(&manager.hears_message(of("2026-03-14"))), "an earlier one is not the late one");
     // That of tomorrow comes early, and counts tomorrow.
-    assert!(!told(&manager.hears_message(of("2026-03-16"))));
-    assert!(told(&manager.hears_message(of("2026-03-15"))));
+    assert!(!is_reported(&manager.hears_message(of("2026-03-16"))));
+    assert!(is_reported(&manager.hears_message(of("2026-03-15"))));
     assert!(lates(&manager.passes(DAY)).is_empty());
     assert_eq!(lates(&manager.passes(DAY)).len(), 1);
 }

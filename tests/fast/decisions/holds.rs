@@ -29,12 +29,12 @@ fn a_held_host_waits() {
 }
 
 #[test]
-fn what_was_held_goes_in_the_order_in_which_it_was_wanted() {
+fn held_launches_are_released_in_the_order_of_their_requests() {
     let mut manager = quiet("{}");
     let hold = manager.holds(HoldTarget::All);
-    let wanted: Vec<Number> =
+    let requested: Vec<Number> =
         ["upload", "weather", "ssh", "weather"].into_iter().map(|name| manager.wants(worker(name))).collect();
-    assert_eq!(manager.asks(Command::Release { number: hold }).1.runs, wanted);
+    assert_eq!(manager.asks(Command::Release { number: hold }).1.runs, requested);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use nowcast_core::rules::ReturnedLaunches;
 use nowcast_core::{Command, Cycle, CycleOption, Ending, JoinRequest, NextWorker, Number};
 use pyyaml::Value;
 
-use crate::decisions::story::{Heard, Story, failed, launch, seconds, story, wanted, worker};
+use crate::decisions::story::{Heard, Story, failed, launch, requirement, seconds, story, worker};
 
 const DAY: i64 = 86_400;
 
@@ -33,7 +33,7 @@ fn of_cycle(source: &str, r#type: &str, label: &str) -> Message {
 fn tracks(scope: NoteScope, wait_for: &[&str]) -> JoinRequest {
     JoinRequest {
         name: Some("tracks".to_owned()),
-        wait_for: wait_for.iter().map(|text| wanted(text)).collect(),
+        wait_for: wait_for.iter().map(|text| requirement(text)).collect(),
         launch: vec![worker("upload")],
         scope: Some(scope),
         location: Some("next_workers.lua:12".to_owned()),
@@ -158,7 +158,7 @@ fn an_entry_of_another_cycle_counts_the_messages_of_that_one() {
 }
 
 #[test]
-fn a_different_request_changes_nothing_and_an_operator_is_told_with_both_places() {
+fn a_different_request_changes_nothing_and_is_logged_with_both_places() {
     let mut manager = story(|message, _| {
         let mut join = tracks(NoteScope::Cycle(cycle("today")), &["weather: success", "ssh: success"]);
         if message.source == "rivers" {

@@ -5,14 +5,14 @@ use nowcast_core::parked::ParkedItem;
 use nowcast_core::{Command, Ending, JoinRequest, ReturnedLaunches, RuleError};
 
 use crate::decisions::story::{
-    configured, failed, join, launch, nothing, quiet, seconds, story, wanted, worker,
+    configured, failed, join, launch, nothing, quiet, requirement, seconds, story, worker,
 };
 
 /// A join with a name.
 fn named(name: &str, wait_for: &[&str], own: &[&str]) -> ReturnedLaunches {
     let join = JoinRequest {
         name: Some(name.into()),
-        wait_for: wait_for.iter().map(|text| wanted(text)).collect(),
+        wait_for: wait_for.iter().map(|text| requirement(text)).collect(),
         launch: own.iter().map(|name| worker(name)).collect(),
         ..JoinRequest::default()
     };
@@ -53,7 +53,7 @@ fn a_join_may_be_complete_as_it_opens() {
 }
 
 #[test]
-fn an_empty_set_is_no_join() {
+fn an_empty_set_opens_no_join() {
     let mut manager = story(|_, _| Ok(join(&["upload"], &[])));
     assert_eq!(manager.hears("weather", "success", "null").launched, ["upload"]);
     assert!(manager.state.joins.is_empty());
@@ -161,7 +161,7 @@ fn a_missing_function_does_not_count_in_a_join() {
 }
 
 #[test]
-fn a_failure_that_is_tried_again_does_not_count() {
+fn a_failure_that_is_retried_does_not_count() {
     let mut manager = configured("{ssh: {retries: 1}}", |message, _| {
         Ok(if message.source == "weather" { named("feeds", &["ssh"], &["upload"]) } else { nothing() })
     });
@@ -243,7 +243,7 @@ fn a_join_that_is_opened_again_parks_what_waited_in_it() {
 }
 
 #[test]
-fn a_join_in_which_nothing_waited_is_opened_again_in_silence() {
+fn a_join_without_launches_is_opened_again_without_an_alarm() {
     let mut manager = story(|_, _| Ok(join(&[], &["rivers", "ssh"])));
     manager.hears("weather", "success", "null");
     let heard = manager.hears("weather", "success", "null");

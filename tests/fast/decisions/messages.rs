@@ -91,7 +91,7 @@ fn clearing_shows_the_checklist_first_and_asks_no_rule() {
 }
 
 #[test]
-fn strangers_are_refused_and_kept() {
+fn unregistered_workers_and_types_are_refused_and_recorded() {
     let mut manager = quiet("{}");
     for (source, r#type, reply) in
         [("stranger", "success", "unregistered worker"), ("rivers", "sucess", "unregistered message type")]
@@ -106,7 +106,7 @@ fn strangers_are_refused_and_kept() {
 }
 
 #[test]
-fn what_is_no_message_is_refused_and_its_beginning_kept() {
+fn an_invalid_message_is_refused_and_its_beginning_recorded() {
     let mut manager = quiet("{}");
     let body = vec![b'{'; 100_000];
     let message = Message::decode(&body);

@@ -8,7 +8,8 @@ use pyyaml::Value;
 
 use crate::decisions::story::{Heard, Story, configured, failed, join, launch, nothing, quiet, worker};
 
-const TOLD: &str = "{weather: {timeout: 1m}}\nnotifications: {t: {url: 'http://localhost/', alarms: all}}";
+const WITH_TARGET: &str =
+    "{weather: {timeout: 1m}}\nnotifications: {t: {url: 'http://localhost/', alarms: all}}";
 
 fn notices(heard: &Heard) -> Vec<&Notice> {
     let notice = |effect: &'_ Effect| matches!(effect, Effect::Notify(_));
@@ -28,13 +29,13 @@ fn only(heard: &Heard) -> (Option<Alarm>, &str, &str) {
     (notice.alarm, &notice.worker, &notice.text)
 }
 
-fn told() -> Story {
-    quiet(TOLD)
+fn with_target() -> Story {
+    quiet(WITH_TARGET)
 }
 
 #[test]
-fn a_message_is_told_with_its_payload_and_number() {
-    let mut manager = told();
+fn a_notification_of_a_message_has_its_payload_and_number() {
+    let mut manager = with_target();
     let heard = manager.hears("rivers", "success", "{a: 1}");
     let [notice] = notices(&heard)[..] else { panic!("{heard:#?}") };
     let said = notice.message.as_ref().expect("a message");
@@ -47,8 +48,8 @@ fn a_message_is_told_with_its_payload_and_number() {
 }
 
 #[test]
-fn what_reaches_no_rule_is_not_told() {
-    let mut manager = told();
+fn a_message_that_reaches_no_rule_causes_no_notification() {
+    let mut manager = with_target();
     for (source, r#type) in
         [("stranger", "success"), ("rivers", "sucess"), ("weather", "need"), ("weather", "clear checklist")]
     {
@@ -57,14 +58,14 @@ fn what_reaches_no_rule_is_not_told() {
 }
 
 #[test]
-fn nobody_is_told_when_nobody_wants_to_know() {
+fn without_targets_there_are_no_notifications() {
     let mut manager = quiet("{}");
     assert!(notices(&manager.hears("rivers", "crash", "null")).is_empty());
 }
 
 #[test]
-fn a_silent_end_is_told_once_with_how_it_ended() {
-    let mut manager = told();
+fn an_exit_without_a_report_causes_one_notification_with_the_exit() {
+    let mut manager = with_target();
     let run = manager.wants(worker("rivers"));
     manager.ends(run, Ending::Killed(9));
     let heard = manager.passes(2);
@@ -79,7 +80,7 @@ fn a_silent_end_is_told_once_with_how_it_ended() {
 
 #[test]
 fn whatever_is_critical_is_an_alarm() {
-    let mut manager = configured(TOLD, |message: &Message, _| match message.source.as_str() {
+    let mut manager = configured(WITH_TARGET, |message: &Message, _| match message.source.as_str() {
         "weather" => Err(failed()),
         "rivers" => Ok(join(&["upload"], &["rivers", "ssh"])),
         _ => Ok(nothing()),
@@ -108,11 +109,11 @@ fn whatever_is_critical_is_an_alarm() {
 }
 
 #[test]
-fn an_overdue_join_and_a_late_message_are_told() {
-    let told = format!(
-        "{TOLD}\nexpect: [{{worker: ssh, by: '05:00', since: '04:30', timezone: America/Vancouver}}]"
+fn an_overdue_join_and_a_late_message_cause_notifications() {
+    let with_target = format!(
+        "{WITH_TARGET}\nexpect: [{{worker: ssh, by: '05:00', since: '04:30', timezone: America/Vancouver}}]"
     );
-    let mut manager = configured(&told, |message: &Message, _| {
+    let mut manager = configured(&with_target, |message: &Message, _| {
         let mut answer = launch(&[]);
         if message.source == "rivers" {
             answer = join(&["upload"], &["ssh"]);
@@ -143,8 +144,8 @@ fn a_slack_channel_without_its_variable_is_said_where_nemo_nowcast_says_it() {
 
 /// The scheduler does not wait for a reply.
 #[test]
-fn a_scheduled_launch_that_is_refused_is_told() {
-    let mut manager = told();
+fn a_refused_scheduled_launch_causes_a_notification() {
+    let mut manager = with_target();
     let due = manager.now.timestamp();
     let mut ask = |host: &str| {
         let mut worker = worker("weather");

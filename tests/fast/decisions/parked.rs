@@ -6,7 +6,7 @@ use nowcast_core::record::{Outcome, Speaker};
 use nowcast_core::{Command, Ending, JoinRequest, Number, ReturnedLaunches, RuleError, RunId};
 use pyyaml::{Map, Value};
 
-use crate::decisions::story::{Story, failed, join, launch, nothing, story, wanted, worker};
+use crate::decisions::story::{Story, failed, join, launch, nothing, requirement, story, worker};
 
 fn retry(message: Number) -> Command {
     Command::Retry { message: Some(message), historical_checklist: false }
@@ -23,7 +23,7 @@ fn parked(payload: &str) -> (Story, Number) {
 }
 
 #[test]
-fn a_parked_message_is_decided_with_the_rules_of_now_and_the_time_of_then() {
+fn a_parked_message_is_decided_with_current_rules_and_its_historical_time() {
     let (mut manager, number) = parked("{'00': done}");
     let then = manager.now.clone();
     manager.passes(3_600);
@@ -42,7 +42,7 @@ fn a_parked_message_is_decided_with_the_rules_of_now_and_the_time_of_then() {
 }
 
 #[test]
-fn the_checklist_of_then_is_used_if_asked_for() {
+fn the_historical_checklist_is_used_if_requested() {
     let (mut manager, number) = parked("{'00': done}");
     manager.rules(|_, _| Ok(nothing()));
     let then = pyyaml::read("{rivers: then}").expect("YAML");
@@ -153,7 +153,7 @@ fn it_does_not_count_in_a_join_that_was_opened_after_it() {
     let (mut manager, number) = parked("null");
     manager.rules(|message, _| {
         let join = JoinRequest {
-            wait_for: vec![wanted("weather")],
+            wait_for: vec![requirement("weather")],
             launch: vec![worker("mute")],
             ..JoinRequest::default()
         };
@@ -188,7 +188,7 @@ fn all_parked_messages_are_decided_in_their_order() {
 }
 
 #[test]
-fn a_parked_message_may_be_dropped() {
+fn a_parked_message_can_be_discarded() {
     let (mut manager, number) = parked("null");
     let (answer, heard) = manager.asks(Command::Discard { number });
     assert_eq!(answer.text, format!("parked message {number} is discarded: weather: (success)"));

@@ -91,7 +91,7 @@ fn only_the_beginning_of_a_payload_is_searched() {
 }
 
 #[test]
-fn workers_that_name_no_run_and_report_in_any_order_are_told_apart() {
+fn workers_that_name_no_run_and_report_in_any_order_are_distinguished() {
     let mut manager = quiet("{}");
     let days: Vec<String> = (10..30).map(|day| format!("2026-03-{day}")).collect();
     let wants = |day: &String| NextWorker::new("weather", vec!["--run-date".into(), day.clone()]);
@@ -183,7 +183,7 @@ fn a_report_within_the_two_seconds_is_in_time() {
 }
 
 #[test]
-fn a_true_report_that_comes_too_late_is_decided_all_the_same() {
+fn a_report_after_the_crash_is_still_decided() {
     let mut manager = quiet("{}");
     let run = manager.wants(worker("weather"));
     manager.ends(run, Ending::Status(0));
@@ -194,7 +194,7 @@ fn a_true_report_that_comes_too_late_is_decided_all_the_same() {
 }
 
 #[test]
-fn a_worker_that_was_told_to_send_nothing_may_be_silent() {
+fn a_worker_with_debug_may_exit_without_a_report() {
     let mut manager = quiet("{}");
     let mut silent = worker("weather");
     silent.args = vec!["12".into(), "--debug".into()];
@@ -255,7 +255,7 @@ fn a_launch_that_fails_is_said_and_its_rule_hears_of_it() {
 const RETRIES: &str = "{weather: {retries: 2, retry delay: 10m}}";
 
 #[test]
-fn a_failed_run_is_tried_again_and_its_rule_not_called_until_that_is_used_up() {
+fn a_failed_run_is_retried_and_its_rule_called_after_the_last_attempt() {
     let mut manager = configured(RETRIES, |_, _| Ok(launch(&["upload"])));
     let mut run = manager.wants(worker("weather"));
     for attempt in [2, 3] {
@@ -278,7 +278,7 @@ fn a_failed_run_is_tried_again_and_its_rule_not_called_until_that_is_used_up() {
 }
 
 #[test]
-fn a_silent_end_is_tried_again_too() {
+fn an_exit_without_a_report_is_retried_too() {
     let mut manager = configured("{weather: {retries: 1}}", |_, _| Ok(nothing()));
     let run = manager.wants(worker("weather"));
     manager.ends(run, Ending::Killed(9));
@@ -292,14 +292,14 @@ fn a_silent_end_is_tried_again_too() {
 }
 
 #[test]
-fn success_is_not_tried_again() {
+fn a_success_is_not_retried() {
     let mut manager = configured("{weather: {retries: 1}}", |_, _| Ok(nothing()));
     let run = manager.wants(worker("weather"));
     assert_eq!(manager.hears_of(run, "weather", "success").messages()[0].outcome, Outcome::Ruled);
 }
 
 #[test]
-fn a_failure_that_no_run_reports_is_not_tried_again() {
+fn a_failure_without_a_run_is_not_retried() {
     let mut manager = configured("{weather: {retries: 1}}", |_, _| Ok(nothing()));
     assert_eq!(manager.hears("weather", "failure", "null").messages()[0].outcome, Outcome::Ruled);
 }
@@ -329,7 +329,7 @@ fn a_retry_waits_until_the_run_before_has_ended() {
 }
 
 #[test]
-fn a_run_that_was_killed_is_not_tried_again() {
+fn a_run_killed_by_an_operator_is_not_retried() {
     let mut manager = configured("{weather: {retries: 1}}", |_, _| Ok(nothing()));
     let run = manager.wants(worker("weather"));
     let (_, heard) = manager.asks(Command::Kill { run });
@@ -341,7 +341,7 @@ fn a_run_that_was_killed_is_not_tried_again() {
 }
 
 #[test]
-fn a_run_beyond_its_time_is_told_to_end_once_and_tried_again() {
+fn a_run_that_exceeds_its_timeout_is_stopped_once_and_retried() {
     let mut manager = configured("{weather: {retries: 1, timeout: 1h}}", |_, _| Ok(nothing()));
     let run = manager.wants(worker("weather"));
     assert!(manager.passes(3_599).stop_requested.is_empty());
@@ -354,7 +354,7 @@ fn a_run_beyond_its_time_is_told_to_end_once_and_tried_again() {
 }
 
 #[test]
-fn a_run_that_was_told_to_end_and_succeeds_has_succeeded() {
+fn a_stopping_run_that_reports_success_has_succeeded() {
     let mut manager = configured("{weather: {retries: 1, timeout: 1h}}", |_, _| Ok(launch(&["upload"])));
     let run = manager.wants(worker("weather"));
     manager.passes(3_600);
@@ -403,16 +403,16 @@ fn a_run_keeps_its_folder_from_launch_to_end() {
 fn a_limit_counts_the_runs_on_all_hosts_and_the_oldest_go_first() {
     let mut manager = configured("{weather: {max running: 2}}", |_, _| Ok(nothing()));
     let hold = manager.holds(nowcast_core::hold::HoldTarget::All);
-    let wanted = ["localhost", "robot.nibi", "robot.nibi", "localhost", "localhost"].map(|host| {
+    let runs = ["localhost", "robot.nibi", "robot.nibi", "localhost", "localhost"].map(|host| {
         let mut worker = worker("weather");
         worker.host = host.to_owned();
         manager.wants(worker)
     });
     let other = manager.wants(worker("rivers"));
     let released = manager.asks(Command::Release { number: hold }).1.runs;
-    assert_eq!(released, [wanted[0], wanted[1], other]);
-    assert_eq!(manager.ends(wanted[1], Ending::Status(0)).runs, [wanted[2]]);
-    assert_eq!(manager.ends(wanted[0], Ending::Status(0)).runs, [wanted[3]]);
+    assert_eq!(released, [runs[0], runs[1], other]);
+    assert_eq!(manager.ends(runs[1], Ending::Status(0)).runs, [runs[2]]);
+    assert_eq!(manager.ends(runs[0], Ending::Status(0)).runs, [runs[3]]);
 }
 
 #[test]
@@ -453,7 +453,7 @@ fn on_a_host_that_gives_no_status_the_report_says_how_it_went() {
 }
 
 #[test]
-fn a_failure_that_was_reported_is_no_trouble_at_its_end_again() {
+fn a_reported_failure_is_not_counted_again_at_the_exit() {
     for ending in [Ending::Status(3), Ending::NotStarted("no such program".to_owned())] {
         let mut manager = quiet("{}");
         let run = manager.wants(worker("weather"));

@@ -447,7 +447,7 @@ pub fn failed() -> RuleError {
 }
 
 /// `rivers`, `14 rivers` or `rivers: success`.
-pub fn wanted(text: &str) -> Requirement {
+pub fn requirement(text: &str) -> Requirement {
     let (name, r#type) = text.split_once(": ").map_or((text, None), |(name, r#type)| (name, Some(r#type)));
     let (count, name) =
         name.split_once(' ').map_or((1, name), |(count, name)| (count.parse().expect("a count"), name));
@@ -456,7 +456,7 @@ pub fn wanted(text: &str) -> Requirement {
 
 /// Launches and a race set.
 pub fn join(names: &[&str], must_finish: &[&str]) -> ReturnedLaunches {
-    let wait_for = must_finish.iter().map(|text| wanted(text)).collect();
+    let wait_for = must_finish.iter().map(|text| requirement(text)).collect();
     ReturnedLaunches { join: Some(JoinRequest { wait_for, ..JoinRequest::default() }), ..launch(names) }
 }
 

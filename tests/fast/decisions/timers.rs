@@ -31,7 +31,7 @@ fn a_launch_waits_for_its_moment() {
 }
 
 #[test]
-fn the_end_of_the_calendar_is_no_moment() {
+fn the_end_of_the_calendar_is_not_a_moment() {
     let mut manager = quiet("{rivers: {timeout: 1h}}");
     let mut never = worker("weather");
     never.options.delay = Some(jiff::SignedDuration::MAX);

@@ -152,7 +152,7 @@ impl Rules for FakeRules {
             "debug" => answer.next_workers[0].args.push("--debug".into()),
             "later" => answer.next_workers[0].options.delay = Some(SignedDuration::from_hours(2)),
             "join" => {
-                let wanted = |worker: &str, count| Requirement {
+                let requirement = |worker: &str, count| Requirement {
                     worker: worker.into(),
                     r#type: None,
                     count,
@@ -160,20 +160,20 @@ impl Rules for FakeRules {
                 };
                 answer.join = Some(JoinRequest {
                     name: (message.source != "ssh").then(|| "all".into()),
-                    wait_for: vec![wanted("rivers", 2), wanted("ssh", 1)],
+                    wait_for: vec![requirement("rivers", 2), requirement("ssh", 1)],
                     launch: vec![NextWorker::new("upload", Vec::new())],
                     timeout: (message.source == "rivers").then(|| SignedDuration::from_hours(3)),
                     ..JoinRequest::default()
                 });
             }
             "meet" => {
-                let wanted =
+                let requirement =
                     |worker: &str| Requirement { worker: worker.into(), r#type: None, count: 1, cycle: None };
                 let midnight = input.now.start_of_day().expect("a day").timestamp();
                 let scope = cycle_of(&message.payload).map_or(NoteScope::Since(midnight), NoteScope::Cycle);
                 answer.join = Some(JoinRequest {
                     name: Some("tracks".into()),
-                    wait_for: vec![wanted("rivers"), wanted("weather")],
+                    wait_for: vec![requirement("rivers"), requirement("weather")],
                     // Another request of the same join is a conflict.
                     launch: vec![NextWorker::new(
                         if message.source == "ssh" { "ssh" } else { "upload" },

@@ -84,7 +84,7 @@ fn what_was_acknowledged_is_there_after_a_kill() {
 }
 
 #[test]
-fn a_second_manager_is_told_who_the_first_one_is() {
+fn the_error_of_a_second_manager_names_the_first_one() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut child = start(folder.path());
     let mut output = BufReader::new(child.stdout.take().expect("its output")).lines();

@@ -39,7 +39,7 @@ fn refusal(folder: &Path) -> JournalError {
 }
 
 #[test]
-fn a_file_that_is_no_journal_is_left_alone() {
+fn a_file_that_is_not_a_journal_is_left_alone() {
     let other = {
         let folder = tempfile::tempdir().expect("a folder");
         let database = Connection::open(folder.path().join("other")).expect("a database");
@@ -166,7 +166,7 @@ fn after_a_commit_that_may_have_been_kept_nothing_of_others_is_removed() {
 }
 
 #[test]
-fn a_log_without_its_database_is_not_begun_anew() {
+fn a_log_without_its_database_is_an_error() {
     let folder = tempfile::tempdir().expect("a folder");
     fs::write(folder.path().join("journal.sqlite-wal"), b"something").expect("a file");
     let error = refusal(folder.path());

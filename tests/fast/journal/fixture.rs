@@ -623,8 +623,8 @@ fn create_version_8() {
     let command =
         |command| Event::Command { call: None, user: "ana".into(), command, historical_checklist: None };
     let running = |day: &Day, worker: &str| {
-        let is_wanted = |run: &&Run| run.is_running() && run.worker.name() == worker;
-        day.state.runs.values().find(is_wanted).expect("a running one").id
+        let is_of_worker = |run: &&Run| run.is_running() && run.worker.name() == worker;
+        day.state.runs.values().find(is_of_worker).expect("a running one").id
     };
     day.take(&Step::RulesLoaded(1));
     day.message("weather", "success", "{rule: launch both, 2026-03-14: \"12:30\"}");

@@ -157,7 +157,7 @@ fn events_are_found_by_worker_type_kind_and_time() {
 }
 
 #[test]
-fn what_became_of_a_join_a_parked_message_and_a_hold_is_still_known() {
+fn the_outcome_of_a_join_a_parked_message_and_a_hold_is_still_known() {
     let mut day = Day::new();
     day.take(&Step::Hold { worker: 1, hours: None });
     let hold = *day.state.holds.keys().next().expect("a hold");
@@ -194,7 +194,7 @@ fn what_became_of_a_join_a_parked_message_and_a_hold_is_still_known() {
 }
 
 #[test]
-fn the_rules_in_force_and_the_last_refusal_are_told() {
+fn the_rules_in_force_and_the_last_refusal_are_found() {
     let mut day = Day::new();
     day.take(&Step::RulesRefused);
     let Kept { history, mut journal, mut day, _folder } = kept(day);

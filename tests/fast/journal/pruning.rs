@@ -57,7 +57,7 @@ fn the_files_of_old_rules_go_but_for_the_last_few() {
 }
 
 #[test]
-fn what_is_open_and_every_checklist_that_stays_can_still_be_told() {
+fn open_items_and_the_remaining_checklists_survive_pruning() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut day = forty_days();
     let mut journal = Journal::open(folder.path()).expect("a new journal");

@@ -12,7 +12,7 @@ use pyyaml::Value;
 
 use crate::model::plan::{TYPES, WORKERS};
 use crate::model::reference::{Expected, Outcome, Wish};
-use crate::model::translate::{cycle, moment, next_worker, wanted};
+use crate::model::translate::{cycle, moment, next_worker, requirements};
 use crate::model::world::{Effects, World};
 
 impl World {
@@ -20,7 +20,7 @@ impl World {
     pub fn compare(&mut self, done: &Effects) {
         let expected = self.model.done();
         let numbers = |runs: &[usize]| runs.iter().map(|run| self.runs[*run]).collect::<Vec<_>>();
-        assert_eq!(self.runs.len(), self.model.runs.len(), "as many runs are wanted");
+        assert_eq!(self.runs.len(), self.model.runs.len(), "as many runs are requested");
         assert_eq!(done.launched, numbers(&expected.launched), "launches");
         for (run, number) in expected.launched.iter().zip(&done.launched) {
             assert_eq!(
@@ -29,11 +29,11 @@ impl World {
                 "{number}"
             );
         }
-        assert_eq!(done.told, numbers(&expected.told), "runs whose stop is requested");
+        assert_eq!(done.stopped, numbers(&expected.stopped), "runs whose stop is requested");
         let calls: Vec<Timestamp> = expected.called.into_iter().map(moment).collect();
         assert_eq!(self.rules.calls.take(), calls, "calls of rules");
         let late: Vec<String> = expected.late.iter().map(|(worker, _)| WORKERS[*worker].to_owned()).collect();
-        assert_eq!(done.late, late, "what is late is told once");
+        assert_eq!(done.late, late, "what is late is reported once");
         let late = |one: &Expected| (WORKERS[one.worker], TYPES[one.r#type], one.late.map(moment));
         let late: Vec<_> = self.model.expected.iter().map(late).collect();
         let real: Vec<_> = self
@@ -115,7 +115,7 @@ impl World {
                 model.launched.map(|launched| SignedDuration::from_secs((until - launched.passed).max(0)));
             assert_eq!(real.duration(self.present().steady), ran, "{number}");
             assert_eq!(real.report.is_some(), model.is_reported, "{number}");
-            assert_eq!(real.stop_requested.is_some(), model.is_told, "{number}");
+            assert_eq!(real.stop_requested.is_some(), model.is_stopping, "{number}");
             assert_eq!(
                 (real.attempt, real.retry_of),
                 (model.attempt, model.retry_of.map(|run| self.runs[run]))
@@ -140,7 +140,7 @@ impl World {
             assert_eq!(self.state.joins.get(*number).is_some(), model.is_open, "{number} is open");
             if let Some(real) = self.state.joins.get(*number) {
                 assert_eq!(real.name, model.name);
-                assert_eq!(real.requires, wanted(&self.model.remaining(at)), "{number}");
+                assert_eq!(real.requires, requirements(&self.model.remaining(at)), "{number}");
                 assert_eq!(workers(&real.launches()), expected, "{number}");
                 assert_eq!(real.deadline, model.deadline.map(moment).map(Steady));
             }
@@ -152,13 +152,13 @@ impl World {
         }
     }
 
-    /// Each launch that was wanted is somewhere, and in one place.
+    /// Each launch that was requested is somewhere, and in one place.
     fn nothing_is_lost(&self) {
-        let tried_again = |record: &&(Number, MessageRecord)| matches!(record.1.outcome, Real::Retried(_));
-        let retried = self.messages.iter().filter(tried_again).count();
+        let is_retried = |record: &&(Number, MessageRecord)| matches!(record.1.outcome, Real::Retried(_));
+        let retried = self.messages.iter().filter(is_retried).count();
         let by_cycle = self.model.joins.iter().filter(|join| join.asked.of_cycle.is_some());
         let of_joins: usize = by_cycle.map(|join| join.asked.launch.len()).sum();
-        let wanted = *self.rules.wanted.borrow() + of_joins + self.commanded + retried;
+        let requested = *self.rules.requested.borrow() + of_joins + self.commanded + retried;
         let waiting =
             self.state.runs.values().filter(|run| matches!(run.stage, Stage::Pending { .. })).count();
         let in_joins: usize = self.state.joins.open().map(|join| join.launches().len()).sum();
@@ -171,6 +171,6 @@ impl World {
                 ParkedItem::Message { .. } => 0,
             })
             .sum();
-        assert_eq!(self.launched.len() + waiting + in_joins + parked + self.dropped, wanted);
+        assert_eq!(self.launched.len() + waiting + in_joins + parked + self.discarded, requested);
     }
 }

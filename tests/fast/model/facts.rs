@@ -27,11 +27,11 @@ pub struct Run {
     pub retry_of: Option<usize>,
     pub launched: Option<When>,
     pub ended: Option<When>,
-    pub is_dropped: bool,
+    pub is_discarded: bool,
     pub is_reported: bool,
     /// Its last report is of a type that is final.
     pub has_final_report: bool,
-    pub is_told: bool,
+    pub is_stopping: bool,
     pub is_killed: bool,
 }
 
@@ -41,11 +41,11 @@ impl Run {
     }
 
     pub fn is_waiting(&self) -> bool {
-        self.launched.is_none() && !self.is_dropped
+        self.launched.is_none() && !self.is_discarded
     }
 
     pub fn is_closed(&self) -> bool {
-        self.is_dropped || self.ended.is_some() && (self.is_reported || self.launch.is_debug)
+        self.is_discarded || self.ended.is_some() && (self.is_reported || self.launch.is_debug)
     }
 }
 
@@ -140,7 +140,7 @@ pub struct Expected {
 #[derive(Debug, Default, PartialEq)]
 pub struct Done {
     pub launched: Vec<usize>,
-    pub told: Vec<usize>,
+    pub stopped: Vec<usize>,
     /// The workers of messages that are late, and by when they were expected.
     pub late: Vec<(usize, i64)>,
     /// The times that the rules were shown.

@@ -56,9 +56,9 @@ impl World {
                 let number = number(which, &self.things());
                 (Command::Release { number }, self.release(number))
             }
-            Step::Drop(which) => {
+            Step::Discard(which) => {
                 let number = number(which, &self.things());
-                (Command::Discard { number }, self.drop_it(number))
+                (Command::Discard { number }, self.discard(number))
             }
             Step::Retry(which) => return self.retry(which.as_ref()),
             Step::Send { worker, r#type, value, cycle } => {
@@ -122,7 +122,7 @@ impl World {
         run.is_some()
     }
 
-    fn drop_it(&mut self, what: Number) -> bool {
+    fn discard(&mut self, what: Number) -> bool {
         let model = &mut self.model;
         if let Some(message) = self.messages.iter().position(|(number, _)| *number == what) {
             let before = model.parked.len();
@@ -133,15 +133,15 @@ impl World {
             let is_there = model.joins[join].is_open || model.joins[join].is_parked;
             if is_there {
                 (model.joins[join].is_open, model.joins[join].is_parked) = (false, false);
-                self.dropped += model.joins[join].launches().len();
+                self.discarded += model.joins[join].launches().len();
             }
             return is_there;
         }
         let run = self.runs.iter().position(|run| *run == what).filter(|run| model.runs[*run].is_waiting());
         if let Some(run) = run {
-            model.runs[run].is_dropped = true;
+            model.runs[run].is_discarded = true;
         }
-        self.dropped += usize::from(run.is_some());
+        self.discarded += usize::from(run.is_some());
         run.is_some()
     }
 

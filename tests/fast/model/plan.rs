@@ -88,13 +88,13 @@ pub struct Launch {
 }
 
 /// The required messages: worker, type, count.
-pub type Wanted = (usize, Option<usize>, u32);
+pub type RequirementPlan = (usize, Option<usize>, u32);
 
 /// A join as a rule asks for it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Join {
     pub name: Option<usize>,
-    pub wait_for: Vec<Wanted>,
+    pub wait_for: Vec<RequirementPlan>,
     pub launch: Vec<Launch>,
     pub timeout: Option<i64>,
     /// The cycle by which it is identified; `None` if it counts from its opening on.
@@ -176,7 +176,7 @@ pub enum Step {
         is_duration: bool,
     },
     Release(Which),
-    Drop(Which),
+    Discard(Which),
     Retry(Option<Which>),
     Send {
         worker: usize,
@@ -296,7 +296,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (held, option::of(1..8_i64), prop::bool::ANY)
             .prop_map(|(held, seconds, is_duration)| Step::Hold { held, seconds, is_duration }),
         4 => which().prop_map(Step::Release),
-        2 => which().prop_map(Step::Drop),
+        2 => which().prop_map(Step::Discard),
         3 => option::weighted(0.8, which()).prop_map(Step::Retry),
         1 => (0..5_usize, 0..5_usize, value(), said_cycle())
             .prop_map(|(worker, r#type, value, cycle)| Step::Send { worker, r#type, value, cycle }),

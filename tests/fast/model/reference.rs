@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 pub use crate::model::facts::{Done, Expected, Hold, Message, OpenJoin, Outcome, Run, When, Wish};
-use crate::model::plan::{CONFIGS, Held, Join, Launch, Rule, SaidCycle, TYPES, Wanted};
+use crate::model::plan::{CONFIGS, Held, Join, Launch, RequirementPlan, Rule, SaidCycle, TYPES};
 
 /// Seconds after which a silent end is a crash.
 const GRACE: i64 = 2;
@@ -132,10 +132,10 @@ impl Model {
             retry_of,
             launched: None,
             ended: None,
-            is_dropped: false,
+            is_discarded: false,
             is_reported: false,
             has_final_report: false,
-            is_told: false,
+            is_stopping: false,
             is_killed: false,
         });
         self.runs.len() - 1
@@ -357,7 +357,7 @@ impl Model {
     }
 
     /// What a join still waits for, counted again over all messages since it was opened, or over those of its cycle.
-    pub fn remaining(&self, join: usize) -> Vec<Wanted> {
+    pub fn remaining(&self, join: usize) -> Vec<RequirementPlan> {
         match self.joins[join].asked.of_cycle {
             Some(cycle) => self.missing_in(cycle, &self.joins[join].asked.wait_for),
             None => self.count(join).0,
@@ -365,10 +365,13 @@ impl Model {
     }
 
     /// What the messages of a cycle lack. A run counts once, with all attempts before it: the latest counts.
-    fn missing_in(&self, cycle: usize, wait_for: &[Wanted]) -> Vec<Wanted> {
+    fn missing_in(&self, cycle: usize, wait_for: &[RequirementPlan]) -> Vec<RequirementPlan> {
         let mut used: Vec<usize> = Vec::new();
         let mut missing = Vec::new();
-        for (worker, r#type, count) in wait_for {
+        // A run counts rather for an entry with a type.
+        let mut entries: Vec<(usize, &RequirementPlan)> = wait_for.iter().enumerate().collect();
+        entries.sort_by_key(|(_, entry)| entry.1.is_none());
+        for (place, (worker, r#type, count)) in entries {
             let of_worker = |message: &usize| {
                 self.messages[*message].worker == *worker && self.cycle_of_message(*message) == Some(cycle)
             };
@@ -392,10 +395,11 @@ impl Model {
                 }
             }
             if left > 0 {
-                missing.push((*worker, *r#type, left));
+                missing.push((place, (*worker, *r#type, left)));
             }
         }
-        missing
+        missing.sort_unstable();
+        missing.into_iter().map(|(_, entry)| entry).collect()
     }
 
     /// Whether it was the first time that a message was for a rule.
@@ -428,7 +432,7 @@ impl Model {
         self.count(join).1.contains(&message)
     }
 
-    fn count(&self, join: usize) -> (Vec<Wanted>, Vec<usize>) {
+    fn count(&self, join: usize) -> (Vec<RequirementPlan>, Vec<usize>) {
         let join = &self.joins[join];
         let mut left = join.asked.wait_for.clone();
         let mut counted = Vec::new();
@@ -440,14 +444,14 @@ impl Model {
             if !reached_its_rule || !is_first {
                 continue;
             }
-            let fits = |wanted: &&mut Wanted| {
-                wanted.0 == message.worker && wanted.1.is_none_or(|r#type| r#type == message.r#type)
+            let fits = |requirement: &&mut RequirementPlan| {
+                requirement.0 == message.worker && requirement.1.is_none_or(|r#type| r#type == message.r#type)
             };
-            if let Some(wanted) = left.iter_mut().find(fits) {
-                wanted.2 -= 1;
+            if let Some(requirement) = left.iter_mut().find(fits) {
+                requirement.2 -= 1;
                 counted.push(number);
             }
-            left.retain(|wanted| wanted.2 > 0);
+            left.retain(|requirement| requirement.2 > 0);
         }
         (left, counted)
     }
@@ -562,9 +566,9 @@ impl Model {
             let is_over = limit
                 .zip(*launched)
                 .is_some_and(|(limit, launched)| launched.passed + limit <= self.now.passed);
-            if self.runs[run].is_running() && is_over && !self.runs[run].is_told {
-                self.runs[run].is_told = true;
-                self.done.told.push(run);
+            if self.runs[run].is_running() && is_over && !self.runs[run].is_stopping {
+                self.runs[run].is_stopping = true;
+                self.done.stopped.push(run);
             }
         }
         for join in 0..self.joins.len() {
@@ -595,9 +599,9 @@ impl Model {
     }
 
     pub fn kill(&mut self, run: usize) {
-        self.runs[run].is_told = true;
+        self.runs[run].is_stopping = true;
         self.runs[run].is_killed = true;
-        self.done.told.push(run);
+        self.done.stopped.push(run);
     }
 }
 

@@ -73,8 +73,8 @@ pub struct Table {
     pub rules: Vec<Rule>,
     /// The times that they were shown.
     pub calls: RefCell<Vec<Timestamp>>,
-    /// How many launches they wanted.
-    pub wanted: RefCell<usize>,
+    /// How many launches they requested.
+    pub requested: RefCell<usize>,
 }
 
 impl Rules for Table {
@@ -88,7 +88,7 @@ impl Rules for Table {
                 // The launches of a join by cycle are wanted when it is made.
                 let opened = join.as_ref().filter(|join| join.of_cycle.is_none());
                 let own = opened.map_or(0, |join| join.launch.len());
-                *self.wanted.borrow_mut() += launches.len() + own;
+                *self.requested.borrow_mut() += launches.len() + own;
                 let next_workers = launches.iter().map(next_worker).collect();
                 Ok(ReturnedLaunches { next_workers, join: join.as_ref().map(join_request) })
             }
@@ -132,7 +132,7 @@ pub fn next_worker(launch: &Launch) -> NextWorker {
     }
 }
 
-pub fn wanted(list: &[crate::model::plan::Wanted]) -> Vec<Requirement> {
+pub fn requirements(list: &[crate::model::plan::RequirementPlan]) -> Vec<Requirement> {
     list.iter()
         .map(|(worker, r#type, count)| Requirement {
             worker: WORKERS[*worker].into(),
@@ -146,7 +146,7 @@ pub fn wanted(list: &[crate::model::plan::Wanted]) -> Vec<Requirement> {
 pub fn join_request(join: &Join) -> JoinRequest {
     JoinRequest {
         name: join.name.map(|name| format!("join {name}")),
-        wait_for: wanted(&join.wait_for),
+        wait_for: requirements(&join.wait_for),
         launch: join.launch.iter().map(next_worker).collect(),
         timeout: join.timeout.map(SignedDuration::from_secs),
         scope: join.of_cycle.map(|place| NoteScope::Cycle(cycle(place))),

@@ -40,7 +40,7 @@ pub struct World {
     pub requests: u64,
     pub launched: BTreeSet<Number>,
     pub crashed: BTreeSet<Number>,
-    pub dropped: usize,
+    pub discarded: usize,
     pub commanded: usize,
 }
 
@@ -48,7 +48,7 @@ pub struct World {
 #[derive(Default)]
 pub struct Effects {
     pub launched: Vec<Number>,
-    pub told: Vec<Number>,
+    pub stopped: Vec<Number>,
     pub replies: Vec<RequestId>,
     pub answers: Vec<bool>,
     pub records: Vec<Record>,
@@ -76,7 +76,7 @@ pub fn live((rules, config, steps): &Day) {
         requests: 0,
         launched: BTreeSet::new(),
         crashed: BTreeSet::new(),
-        dropped: 0,
+        discarded: 0,
         commanded: 0,
     };
     world.look();
@@ -134,7 +134,7 @@ impl World {
                     assert_eq!(cycle, self.state.runs[&run].cycle);
                     done.launched.push(run);
                 }
-                Effect::StopRun(run) => done.told.push(run),
+                Effect::StopRun(run) => done.stopped.push(run),
                 Effect::Reply { request, .. } => done.replies.push(request),
                 Effect::Answer { answer, .. } => done.answers.push(answer.done),
                 Effect::Journal(record) => done.records.push(*record),

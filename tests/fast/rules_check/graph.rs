@@ -36,7 +36,7 @@ sleep
   rotate_logs  after success  in join the "end"
   keyless  after success
 join the "end": sleep opens it; it waits for awaken, 2 × keyless
-what follows clear_checklist (success, failure, crash) is not known: its rule fails with everything there is to call it with
+the launches after clear_checklist (success, failure, crash) are not known: its rule fails in every case
 "#;
     assert_eq!(text, expected);
 }

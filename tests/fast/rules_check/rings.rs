@@ -72,7 +72,7 @@ function after_awaken() return {} end
 "#;
 
 #[test]
-fn a_worker_that_is_launched_again_until_it_says_success_is_no_ring() {
+fn a_worker_that_is_launched_again_until_it_says_success_is_not_a_ring() {
     let system = system()
         .worker("watch: {success: there, success not yet: '', failure: failed, crash: crashed}")
         .only_rules(&format!("{POLLING}{OTHERS}"));
@@ -80,7 +80,7 @@ fn a_worker_that_is_launched_again_until_it_says_success_is_no_ring() {
 }
 
 #[test]
-fn a_worker_that_is_launched_again_until_its_payload_says_so_is_no_ring_once_that_was_seen() {
+fn a_worker_that_is_launched_again_until_its_payload_says_so_is_not_a_ring_once_that_was_seen() {
     let rules = "
         function after_keyless(msg)
           if msg.payload == 'done' then return {} end

@@ -6,7 +6,7 @@ use nowcast_core::{JoinRequest, Requirement};
 
 use super::*;
 
-fn wanted(worker: &str, r#type: Option<&str>, count: u32) -> Requirement {
+fn requirement(worker: &str, r#type: Option<&str>, count: u32) -> Requirement {
     Requirement { worker: worker.to_owned(), r#type: r#type.map(str::to_owned), count, cycle: None }
 }
 
@@ -34,9 +34,9 @@ fn all_of_it_is_read() {
             join: Some(JoinRequest {
                 name: Some("plots of the day".into()),
                 wait_for: vec![
-                    wanted("grib_to_netcdf", None, 1),
-                    wanted("collect_river_data", None, 14),
-                    wanted("make_ssh_files", Some("success nowcast"), 1),
+                    requirement("grib_to_netcdf", None, 1),
+                    requirement("collect_river_data", None, 14),
+                    requirement("make_ssh_files", Some("success nowcast"), 1),
                 ],
                 launch: vec![worker("b", &[]), late],
                 timeout: Some(SignedDuration::from_hours(3)),
@@ -55,19 +55,19 @@ fn list_items_come_first_and_then_the_keys_by_name() {
             "{ z = 2, 'y', b = 'success', 'x', a = { type = 'success 06', count = 3 }, c = { count = 4 } }"
         ),
         [
-            wanted("y", None, 1),
-            wanted("x", None, 1),
-            wanted("a", Some("success 06"), 3),
-            wanted("b", Some("success"), 1),
-            wanted("c", None, 4),
-            wanted("z", None, 2),
+            requirement("y", None, 1),
+            requirement("x", None, 1),
+            requirement("a", Some("success 06"), 3),
+            requirement("b", Some("success"), 1),
+            requirement("c", None, 4),
+            requirement("z", None, 2),
         ]
     );
     assert_eq!(
         wait_for("{ a = 1.0, b = { type = 'x' } }"),
-        [wanted("a", None, 1), wanted("b", Some("x"), 1)]
+        [requirement("a", None, 1), requirement("b", Some("x"), 1)]
     );
-    assert_eq!(wait_for("{ a = 100000 }"), [wanted("a", None, 100_000)]);
+    assert_eq!(wait_for("{ a = 100000 }"), [requirement("a", None, 100_000)]);
 }
 
 #[test]
@@ -75,7 +75,7 @@ fn a_list_of_the_checklist_will_do() {
     let checklist = map([("names", list(["b", "a"].map(Value::from)))]);
     let rule = "return {}, Join{ name = 'j', wait_for = checklist.names }";
     let join = Nowcast::rule(rule).checklist(checklist).answer().join.unwrap();
-    assert_eq!(join.wait_for, [wanted("b", None, 1), wanted("a", None, 1)]);
+    assert_eq!(join.wait_for, [requirement("b", None, 1), requirement("a", None, 1)]);
 }
 
 #[test]
@@ -338,16 +338,16 @@ fn an_item_of_the_list_can_be_a_table() {
     };
     let of = |worker: &str, r#type: Option<&str>, count: u32, label: Option<&str>| Requirement {
         cycle: label.map(cycle),
-        ..wanted(worker, r#type, count)
+        ..requirement(worker, r#type, count)
     };
     let items = "{ { worker = 'a', type = 'success' }, 'b', { worker = 'c', count = 3 }, d = { type = 'x', cycle = false } }";
     assert_eq!(
         wait_for("", items),
         [
-            wanted("a", Some("success"), 1),
-            wanted("b", None, 1),
-            wanted("c", None, 3),
-            wanted("d", Some("x"), 1)
+            requirement("a", Some("success"), 1),
+            requirement("b", None, 1),
+            requirement("c", None, 3),
+            requirement("d", Some("x"), 1)
         ]
     );
     let items = "{ 'a', { worker = 'a', type = 'success' }, { worker = 'a', type = 'success', cycle = '2026-03-13', count = 2 },
@@ -363,7 +363,7 @@ fn an_item_of_the_list_can_be_a_table() {
     assert_eq!(wait_for("cycle = '2026-03-14',", items), expected);
     assert_eq!(
         wait_for("since = '1d',", "{ 'a', { worker = 'a', type = 'success' } }"),
-        [wanted("a", None, 1), wanted("a", Some("success"), 1)]
+        [requirement("a", None, 1), requirement("a", Some("success"), 1)]
     );
 }
 

@@ -49,7 +49,7 @@ fn it_gives_the_time_the_cycle_and_the_payload_of_the_latest_message() {
 }
 
 #[test]
-fn its_time_is_in_the_zone_of_now() {
+fn its_time_is_in_the_zone_of_the_decision() {
     // A day later the clock is another one: an hour was skipped between.
     assert_eq!(
         printed(

@@ -97,7 +97,7 @@ fn loaded_text_has_no_line_of_its_own() {
 }
 
 #[test]
-fn a_deep_stack_of_loaded_text_is_not_climbed_for_ever() {
+fn a_deep_stack_of_loaded_text_is_climbed_to_a_limit() {
     expect(
         "function after_sleep()\n  local f = load('local f, n = ... if n == 0 then return (worker(\"a\")) end return (f(f, n - 1))')\n  return { f(f, 100) }\nend",
         1,

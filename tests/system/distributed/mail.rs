@@ -12,7 +12,7 @@ use crate::support::system::{System, system};
 /// A real SMTP server: each mail as a JSON list.
 const SERVER: &str = r#"
 import asyncio, email, email.policy, json, logging, sys, warnings
-# A client that goes away is no news here.
+# A client that goes away is not an error here.
 warnings.simplefilter("ignore")
 logging.getLogger("mail").setLevel(100)
 from aiosmtpd.smtp import SMTP, AuthResult
@@ -121,7 +121,7 @@ fn a_line_is_the_mail_that_pythons_handler_sends() {
 }
 
 #[test]
-fn with_secure_it_is_encrypted_and_a_certificate_that_nobody_vouches_for_is_refused() {
+fn with_secure_it_is_encrypted_and_an_untrusted_certificate_is_refused() {
     let (port, _) = free_ports();
     let folder = tempfile::tempdir().expect("a folder");
     let authority = folder.path().join("authority.pem").display().to_string();

@@ -137,7 +137,7 @@ print(b" ".join(socket.recv_multipart()).decode() if socket.poll(int(wait)) else
 "#;
 
 #[test]
-fn with_keys_the_aggregator_collects_all_lines_and_nobody_else_without_a_key() {
+fn with_keys_the_aggregator_collects_all_lines_and_a_client_without_a_key_none() {
     let (mut system, ports) = distributed(CHAIN, 3);
     let text = read(&system.config());
     fs::write(system.config(), format!("{text}\nsecurity: {{curve: {{keys: keys}}}}\n")).expect("written");

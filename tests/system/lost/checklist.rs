@@ -62,7 +62,7 @@ fn expect_seal(system: &System) {
 }
 
 #[test]
-fn a_file_that_is_older_than_the_journal_is_written_anew() {
+fn a_file_that_is_older_than_the_journal_is_written_again() {
     let mut system = start();
     let older = fs::read(system.path("checklist.yaml")).expect("the file");
     let note = fs::read(system.path(NOTE)).expect("the note");
@@ -213,7 +213,7 @@ fn a_file_that_nemo_nowcast_wrote_wins() {
 }
 
 #[test]
-fn a_file_that_is_no_checklist_any_more_is_set_aside_and_the_journal_wins() {
+fn an_invalid_checklist_file_is_set_aside_and_the_journal_wins() {
     for content in [&b""[..], b"\x00\xff\x80", b"sleepyhead: {day: 12", b"- a list\n", b"\n"] {
         let mut system = start();
         kill_manager(&mut system);
@@ -253,7 +253,7 @@ fn a_file_that_is_removed_empties_the_checklist_and_the_journal_keeps_it() {
 }
 
 #[test]
-fn a_manager_that_is_told_to_ignore_the_checklist_begins_with_an_empty_one_and_goes_on() {
+fn a_manager_with_ignore_checklist_starts_with_an_empty_one() {
     let mut system = start();
     kill_manager(&mut system);
     system.start_manager(&["--ignore-checklist"]);

@@ -192,7 +192,7 @@ fn a_run_is_ended_whose_manager_dies_between_the_order_and_the_signal() {
 }
 
 #[test]
-fn managers_that_die_while_they_take_up_what_another_left_do_neither() {
+fn managers_that_die_while_they_adopt_runs_lose_and_double_nothing() {
     dies_at(
         RULES,
         "taking up",

@@ -80,7 +80,7 @@ fn a_log_that_is_spoilt_is_missed_if_anything_was_only_there() {
 }
 
 #[test]
-fn one_that_is_begun_anew_goes_on_with_the_checklist_file_and_starts_every_run() {
+fn a_new_journal_goes_on_with_the_checklist_file_and_starts_every_run() {
     let mut system = system()
         .worker("tick: {success: it went well, crash: it crashed}")
         .section("workers: {tick: {command: [sh, -c, 'echo \"$1\" >> ticks', tick]}}")

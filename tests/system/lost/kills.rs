@@ -71,7 +71,7 @@ fn two_hundred_deaths_of_the_manager_under_plain_workers_lose_and_double_nothing
 }
 
 #[test]
-fn a_manager_that_is_told_to_end_under_plain_workers_loses_and_doubles_nothing() {
+fn a_manager_that_is_stopped_under_plain_workers_loses_and_doubles_nothing() {
     replace_manager(20, Signal::TERM);
 }
 
@@ -134,6 +134,6 @@ fn two_hundred_deaths_of_the_manager_and_fifty_of_the_broker_under_our_workers_l
 }
 
 #[test]
-fn a_broker_and_a_manager_that_are_told_to_end_under_our_workers_lose_and_double_nothing() {
+fn a_broker_and_a_manager_that_are_stopped_under_our_workers_lose_and_double_nothing() {
     replace_both(10, 10, Signal::TERM);
 }

@@ -63,7 +63,7 @@ fn heard(system: &System) -> usize {
 }
 
 #[test]
-fn twenty_two_runs_over_twenty_deaths_of_the_manager_happen_once_and_are_told_once() {
+fn twenty_two_runs_over_twenty_deaths_of_the_manager_happen_once_and_are_reported_once() {
     const RUNS: usize = 22;
     let mut system = start();
     assert_eq!(system.send("keyless", "success", "22"), "ack");
@@ -111,7 +111,7 @@ fn a_worker_whose_runner_is_killed_is_watched_to_its_own_end() {
 }
 
 #[test]
-fn a_run_of_which_all_is_killed_is_told_once() {
+fn a_run_whose_processes_are_all_killed_is_reported_once() {
     let mut system = start();
     assert_eq!(system.send("keyless", "success", "1"), "ack");
     wait_for_lines(&system, "begun", 1);

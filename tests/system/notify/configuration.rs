@@ -131,7 +131,7 @@ fn an_unset_secret_is_a_warning() {
 fn slack_is_as_lenient_as_nemo_nowcast_and_reports_unusable_settings() {
     assert!(only("slack notifications: {SLACK_NOPE: [sleep]}").starts_with("Note: "));
     let problem = only("slack notifications: {SLACK_BAD: [sleep]}");
-    assert!(problem.contains("what the environment variable SLACK_BAD holds is not a URL: "), "{problem}");
+    assert!(problem.contains("the value of the environment variable SLACK_BAD is not a URL: "), "{problem}");
     assert!(!problem.contains("hooks.slack.com"), "{problem}");
     assert!(only("slack notifications: [SLACK_A]").contains("must be a mapping of environment variables"));
     assert_eq!(problems("slack notifications:"), Vec::<String>::new());

@@ -42,7 +42,7 @@ fn workers_and_other_targets_are_served_while_a_webhook_hangs() {
 }
 
 #[test]
-fn it_is_tried_again_until_it_is_taken_and_never_after() {
+fn a_delivery_is_retried_until_it_is_accepted_and_never_after() {
     let server = Server::web();
     server.answer(503);
     let system = started(&target(&server.url("/")));
@@ -84,7 +84,7 @@ fn a_permanent_refusal_is_abandoned_without_the_secret_url() {
     system.works();
     system.wait_for_log(
         "manager",
-        "ERROR [manager] a notification to t is given up (keyless: success): the server answers 404 Not Found: the server's own words",
+        "ERROR [manager] a notification to t is abandoned (keyless: success): the server answers 404 Not Found: the server's own words",
     );
     server.answer(200);
     system.works();
@@ -104,7 +104,7 @@ fn a_server_that_answers_with_the_secrets_of_its_request_does_not_bring_them_int
     system.works();
     system.wait_for_log(
         "manager",
-        "a notification to t is given up (keyless: success): the server answers 404 Not Found: cannot POST …?…, user ana, \
+        "a notification to t is abandoned (keyless: success): the server answers 404 Not Found: cannot POST …?…, user ana, \
          password …, …",
     );
 }
@@ -114,11 +114,11 @@ fn an_answer_that_never_ends_is_not_listened_to() {
     static MUCH: [u8; 1 << 20] = [b'x'; 1 << 20];
     let refusal = "HTTP/1.1 404 Not Found\r\n\r\n";
     let much = endless(refusal, &MUCH, Duration::ZERO);
-    let drop_by_drop = endless(refusal, b"y", Duration::from_millis(200));
+    let byte_by_byte = endless(refusal, b"y", Duration::from_millis(200));
     let no_head = endless("HTTP/1.1 200 OK\r\nX-Key: ", &MUCH, Duration::ZERO);
     let circle =
         endless("HTTP/1.1 302 Found\r\nLocation: /\r\nContent-Length: 0\r\n\r\n", b"", Duration::ZERO);
-    let targets = [("much", much), ("drops", drop_by_drop), ("no-head", no_head), ("circle", circle)];
+    let targets = [("much", much), ("drops", byte_by_byte), ("no-head", no_head), ("circle", circle)];
     let targets =
         targets.map(|(name, url)| format!("  {name}: {{url: '{url}', method: GET, workers: all}}\n"));
     let targets = targets.concat();
@@ -126,7 +126,7 @@ fn an_answer_that_never_ends_is_not_listened_to() {
     system.works();
     let refused = |name: &str, said: &str| {
         let text = format!(
-            "a notification to {name} is given up (keyless: success): the server answers 404 Not Found: "
+            "a notification to {name} is abandoned (keyless: success): the server answers 404 Not Found: "
         );
         system.wait_for_log("manager", &format!("{text}{said}"));
     };
@@ -134,7 +134,7 @@ fn an_answer_that_never_ends_is_not_listened_to() {
     refused("drops", "yyy");
     for why in [
         "notifications to no-head do not go out, and are tried again: response header is too big",
-        "a notification to circle is given up (keyless: success): the server answers 302 Found; it has another address now, \
+        "a notification to circle is abandoned (keyless: success): the server answers 302 Found; it has another address now, \
          which belongs into the configuration",
     ] {
         system.wait_for_log("manager", why);
@@ -166,7 +166,7 @@ fn notifications_over_the_limit_are_discarded_with_one_log_line() {
     }
     let log = system.log("manager");
     let said =
-        "WARNING [manager] 200 notifications wait for t: what comes now is dropped until these have gone";
+        "WARNING [manager] 200 notifications wait for t: further ones are discarded until these are sent";
     assert_eq!(log.matches(said).count(), 1, "{log}");
     assert_eq!(log.matches("WARNING [manager] 200").count(), 1);
 }

@@ -41,10 +41,10 @@ fn a_loop_that_stands_still_stops_the_heartbeat_and_tells_of_the_trouble() {
     on_call.answer(200);
     std::fs::write(system.config(), "- no\n").expect("written");
     system.signal("manager", Signal::HUP);
-    let is_told = || {
+    let is_reported = || {
         on_call.bodies().iter().any(|body| body.contains("the new configuration is refused")).then_some(())
     };
-    system.wait_for("the trouble", is_told);
+    system.wait_for("the trouble", is_reported);
 }
 
 #[test]

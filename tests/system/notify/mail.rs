@@ -39,7 +39,7 @@ fn an_e_mail_has_the_text_of_the_notice() {
     let body = mail["body"].as_str().expect("a body");
     assert!(body.starts_with("sleep: crash\n\n20") && body.contains("\nnowcast why "), "{body:?}");
     assert_eq!(system.send("sleep", "failure", "null"), "ack");
-    system.wait_for_log("manager", "ERROR [manager] a notification to short is given up (sleep: failure): ");
+    system.wait_for_log("manager", "ERROR [manager] a notification to short is abandoned (sleep: failure): ");
     assert!(system.log("manager").contains("unknown recipient"), "{}", system.describe());
     assert_eq!(server.kept().len(), 1);
 }

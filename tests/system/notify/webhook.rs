@@ -103,7 +103,7 @@ fn text_of_messages_is_escaped_in_forms_and_for_slack() {
 }
 
 #[test]
-fn a_run_that_dies_in_silence_is_an_alarm() {
+fn a_run_that_exits_without_a_report_is_an_alarm() {
     let server = Server::web();
     let system = system()
         .section(&format!(

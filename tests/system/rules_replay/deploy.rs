@@ -34,7 +34,7 @@ fn in_force(system: &System) -> String {
 }
 
 #[test]
-fn rules_that_pass_are_in_force_and_undo_brings_those_of_before_back() {
+fn rules_that_pass_are_in_force_and_undo_restores_the_previous_ones() {
     let system = a_system();
     system.send("sleep", "success", "null");
     let text = timeless(&system.operate(&["rules", "deploy", "trial/edited.lua", "--yes"]));
@@ -136,7 +136,7 @@ fn rules_that_fail_their_own_tests_are_not_put_in_force() {
 }
 
 #[test]
-fn rules_that_fail_where_those_of_then_did_not_are_not_put_in_force() {
+fn rules_that_fail_where_the_historical_ones_did_not_are_not_put_in_force() {
     let system = a_system();
     system.send("sleep", "success", "null");
     let fails = rules("two").replace("return { Next", "error('no') return { Next");

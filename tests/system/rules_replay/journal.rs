@@ -53,8 +53,8 @@ fn a_day() -> System {
 pub fn timeless(text: &str) -> String {
     const SHAPE: &[u8] = b"0000-00-00 00:00:00";
     let is_time = |bytes: &[u8]| {
-        let of_shape = |(byte, wanted): (&u8, &u8)| {
-            if *wanted == b'0' { byte.is_ascii_digit() } else { byte == wanted }
+        let of_shape = |(byte, shape): (&u8, &u8)| {
+            if *shape == b'0' { byte.is_ascii_digit() } else { byte == shape }
         };
         bytes.len() == SHAPE.len() && bytes.iter().zip(SHAPE).all(of_shape)
     };
@@ -157,7 +157,7 @@ fn an_unchanged_file_gives_no_difference() {
 }
 
 #[test]
-fn a_retried_message_has_the_time_of_then_and_the_checklist_that_it_was_given() {
+fn a_retried_message_has_its_historical_time_and_the_checklist_that_it_was_given() {
     let rules = "function after_sleep(msg, config, checklist)
   if checklist.sleepyhead.broken then error('broken') end
   return { NextWorker('awaken', { now():format('%H:%M:%S'), checklist.sleepyhead.state }, { delay = '10h' }) }

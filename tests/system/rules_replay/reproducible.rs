@@ -16,7 +16,7 @@ fn another_configuration_shows_as_not_reproducible() {
 
 /// Both sides answer otherwise and alike: what the journal has tells.
 #[test]
-fn launches_and_joins_that_the_rules_of_then_would_not_want_any_more_are_not_reproducible() {
+fn launches_and_joins_that_the_historical_rules_no_longer_return_are_not_reproducible() {
     let rules = "function after_sleep(msg, config)
   if msg.type == 'failure' then
     return { NextWorker('awaken', {}, { delay = '10h' }) },

@@ -202,7 +202,7 @@ fn a_report_is_made_once_the_configuration_can_be_used_again() {
 }
 
 #[test]
-fn a_report_on_which_runners_die_is_given_up() {
+fn a_report_on_which_runners_die_is_abandoned() {
     let (scene, system) = (Scene::new(), receiver());
     scene.touch("go");
     let program = scene.program(

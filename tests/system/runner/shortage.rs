@@ -194,7 +194,7 @@ fn a_claimed_run_starts_once_there_are_descriptors_again() {
 }
 
 #[test]
-fn a_worker_without_a_process_is_given_up_after_the_timeout() {
+fn a_worker_without_a_process_is_abandoned_after_the_timeout() {
     let scene = Scene::new();
     let mut interrupted = interrupted(&scene, &scene.runner(&["--start-timeout", "1"], WAITS));
     assert!(scene.wait_for_end(&mut interrupted.runner).success());

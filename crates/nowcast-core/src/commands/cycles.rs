@@ -1,6 +1,7 @@
 //! Commands about cycles: cancel, resume and skip one, stop its runs, and begin many.
 
 use super::{NAMED, Outcomes, refused_by_cancelled};
+use crate::counted::counted;
 use crate::cycle::{Cycle, CycleOption};
 use crate::cycles::{CycleMark, KeptCycle, NoteScope};
 use crate::decide::Decision;
@@ -212,8 +213,4 @@ impl Decision<'_> {
         let joins = self.state.activity.open_in(cycle).filter_map(|id| self.state.joins.get(id));
         joins.filter(is_only_of).cloned().collect()
     }
-}
-
-fn counted(count: usize, one: &str, many: &str) -> String {
-    format!("{count} {}", if count == 1 { one } else { many })
 }

@@ -114,7 +114,7 @@ fn a_watched_file_follows_pythons_rotation() {
 }
 
 #[test]
-fn a_watched_file_that_vanished_is_made_anew_and_a_plain_one_is_not() {
+fn a_watched_file_that_vanished_is_created_again_and_a_plain_one_is_not() {
     let folder = tempfile::tempdir().unwrap();
     let (watched_path, plain_path) = (folder.path().join("watched"), folder.path().join("plain"));
     let mut watched = LogFile::new(&watched_path, Behaviour::Watch);

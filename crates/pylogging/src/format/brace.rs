@@ -68,7 +68,7 @@ fn layout(written: &str, kind: Kind, shown: Option<Conversion>) -> Result<Spec, 
         align = Some(found);
         take_letter(&mut rest);
     }
-    let mut flag = |wanted: &[char]| match rest.strip_prefix(wanted) {
+    let mut flag = |letters: &[char]| match rest.strip_prefix(letters) {
         Some(after) => {
             let found = rest.chars().next();
             rest = after;

@@ -80,7 +80,7 @@ impl Script {
     }
 }
 
-/// What a process wrote to stdout and stderr. Panics if it failed.
+/// Return the output of a process on stdout and stderr. Panics if it failed.
 pub fn finish(output: Output) -> (String, String) {
     let (stdout, stderr) =
         (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
@@ -202,7 +202,7 @@ fn swap_under_way(one: &Value, other: &Value, swaps: u32) {
     });
 }
 
-/// What the `rotate_logs` worker does.
+/// Rotate as the `rotate_logs` worker does.
 fn rotate() {
     let logger = Logger::new("rotate_logs");
     let files = pylogging::rotate(None, |step| match step {

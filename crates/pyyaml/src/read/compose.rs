@@ -38,7 +38,7 @@ struct Anchor {
     complete: Option<Complete>,
 }
 
-/// What an alias adds to the size of the document.
+/// The size that an alias adds to the document.
 #[derive(Clone, Copy)]
 struct Complete {
     size: Size,
@@ -108,12 +108,12 @@ impl<'a> Composer<'a> {
         self.end_of_document(root).map(Some)
     }
 
-    pub fn next_is(&mut self, is_wanted: impl Fn(&Token<'a>) -> bool) -> Result<bool, ReadError> {
-        Ok(is_wanted(self.scanner.peek()?.0))
+    pub fn next_is(&mut self, is_expected: impl Fn(&Token<'a>) -> bool) -> Result<bool, ReadError> {
+        Ok(is_expected(self.scanner.peek()?.0))
     }
 
-    pub fn take_if(&mut self, is_wanted: impl Fn(&Token<'a>) -> bool) -> Result<bool, ReadError> {
-        let is_there = self.next_is(is_wanted)?;
+    pub fn take_if(&mut self, is_expected: impl Fn(&Token<'a>) -> bool) -> Result<bool, ReadError> {
+        let is_there = self.next_is(is_expected)?;
         if is_there {
             self.scanner.next()?;
         }

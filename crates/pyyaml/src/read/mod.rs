@@ -26,6 +26,16 @@ use super::Value;
 
 /// Read a text as `PyYAML`'s `yaml.safe_load` does. A text without a document is null.
 ///
+/// ```
+/// use pyyaml::Value;
+///
+/// let value = pyyaml::read("{at: 12:30, host: no}")?;
+/// assert_eq!(value.get("at"), Some(&Value::Int(750)));
+/// assert_eq!(value.get("host"), Some(&Value::Bool(false)));
+/// assert!(pyyaml::read("[1, 2").is_err());
+/// # Ok::<(), pyyaml::ReadError>(())
+/// ```
+///
 /// # Errors
 ///
 /// If the text is not YAML, contains several documents, uses a tag that `safe_load` refuses, or exceeds one of the
@@ -55,6 +65,13 @@ pub fn read_own(bytes: &[u8]) -> Result<Value, ReadError> {
 }
 
 /// Read a text like [`read`], and record the places of its keys.
+///
+/// ```
+/// let (value, marks) = pyyaml::read_marked("zmq:\n  host: salish\n")?;
+/// assert_eq!(value.get("zmq").and_then(|zmq| zmq.get("host")?.as_str()), Some("salish"));
+/// assert_eq!(marks.line_of(&["zmq", "host"]), Some(2));
+/// # Ok::<(), pyyaml::ReadError>(())
+/// ```
 ///
 /// # Errors
 ///

@@ -103,3 +103,33 @@ fn sexagesimal_float(text: &str) -> Option<f64> {
     }
     Some(sum)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_integer_has_a_base_by_its_prefix() {
+        for (text, number) in
+            [("10", 10), ("-1_000", -1_000), ("010", 8), ("0x1F", 31), ("0b11", 3), ("1:30:00", 5_400)]
+        {
+            assert_eq!(integer(text), Some(Value::Int(number)), "{text}");
+        }
+        assert_eq!(integer("08"), None);
+    }
+
+    #[test]
+    fn an_integer_beyond_64_bits_is_exact() {
+        let text = "9223372036854775808";
+        let Some(Value::BigInt(number)) = integer(text) else { panic!("{text} fits 64 bits") };
+        assert_eq!(number.to_string(), text);
+    }
+
+    #[test]
+    fn a_float_may_be_infinite_or_sexagesimal() {
+        assert_eq!(float("-.INF"), Some(f64::NEG_INFINITY));
+        assert!(float(".nan").is_some_and(f64::is_nan));
+        assert_eq!(float("1:30.5"), Some(90.5));
+        assert_eq!(float("1.5x"), None);
+    }
+}

@@ -23,6 +23,15 @@ pub enum Keys {
 /// Write a value in ASCII, as `PyYAML`'s `yaml.dump` does.
 ///
 /// A value that occurs more than once is written each time: there are no anchors.
+///
+/// ```
+/// use pyyaml::Keys;
+///
+/// let value = pyyaml::read("{b: 'no', a: [1, 2.0]}")?;
+/// assert_eq!(pyyaml::write(&value, Keys::Sorted), "a:\n- 1\n- 2.0\nb: 'no'\n");
+/// assert_eq!(pyyaml::write(&value, Keys::AsGiven), "b: 'no'\na:\n- 1\n- 2.0\n");
+/// # Ok::<(), pyyaml::ReadError>(())
+/// ```
 #[must_use]
 pub fn write(value: &Value, keys: Keys) -> String {
     emitter::Emitter::new(keys).document(value)

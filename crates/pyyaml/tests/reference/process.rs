@@ -16,7 +16,7 @@ pub struct PyYaml {
     answers: BufReader<ChildStdout>,
 }
 
-/// What `PyYAML` made of a text.
+/// The value that `PyYAML` read from a text.
 // The texts of the refusals help to read a failed test.
 #[allow(dead_code)]
 #[derive(Debug)]
