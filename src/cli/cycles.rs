@@ -36,8 +36,8 @@ pub(super) fn run(args: &Args) -> ExitCode {
         let views = CycleViews::new(context, &open, context.history.cycles_now()?);
         let matching = views.latest().into_iter().filter_map(|(cycle, _)| {
             let view = views.view(cycle).transpose()?;
-            let is_wanted = |view: &CycleView| args.state.is_none_or(|state| state == view.state);
-            view.map(|view| is_wanted(&view).then_some(view)).map_err(anyhow::Error::from).transpose()
+            let is_selected = |view: &CycleView| args.state.is_none_or(|state| state == view.state);
+            view.map(|view| is_selected(&view).then_some(view)).map_err(anyhow::Error::from).transpose()
         });
         let matching = matching.take(args.number as usize);
         if args.common.json {

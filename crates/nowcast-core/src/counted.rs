@@ -10,6 +10,8 @@ use std::fmt::Display;
 /// assert_eq!(counted(1, "run is stopping", "runs are stopping"), "1 run is stopping");
 /// assert_eq!(counted(0, "run", "runs"), "0 runs");
 /// ```
+// A count is a number, which is copied.
+#[allow(clippy::needless_pass_by_value)]
 pub fn counted(count: impl Display + PartialEq + From<u8>, one: &str, many: &str) -> String {
     let words = plural(&count, one, many);
     format!("{count} {words}")

@@ -144,7 +144,7 @@ impl Cycles {
 
     /// Return whether an operator cancelled or skipped a cycle.
     #[must_use]
-    pub fn is_given_up(&self, cycle: &Cycle) -> bool {
+    pub fn is_abandoned(&self, cycle: &Cycle) -> bool {
         let mark = self.get(cycle).and_then(|kept| kept.mark.as_ref());
         matches!(mark, Some(CycleMark::Cancelled { .. } | CycleMark::Skipped { .. }))
     }

@@ -89,9 +89,9 @@ impl Decision<'_> {
         for mut expected in all {
             let Some(deadline) = self.state.last_deadline(&expected, now) else { continue };
             expected.evaluated_until = deadline.at.timestamp();
-            let is_wanted =
-                !deadline.cycle.as_ref().is_some_and(|cycle| self.state.cycles.is_given_up(cycle));
-            if !is_wanted || expected.is_met(&deadline, now, &self.state.cycles) {
+            let is_required =
+                !deadline.cycle.as_ref().is_some_and(|cycle| self.state.cycles.is_abandoned(cycle));
+            if !is_required || expected.is_met(&deadline, now, &self.state.cycles) {
                 // What an earlier cycle lacked is over.
                 if expected.late_cycle.take().is_some() {
                     expected.late = None;
