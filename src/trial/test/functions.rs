@@ -34,7 +34,7 @@ pub(super) fn functions(world: &Rc<RefCell<TestWorld>>) -> Vec<(&'static str, Sc
             let (source, r#type) =
                 (text("message: the worker", given.first())?, text("message: the type", given.get(1))?);
             let payload = value("message: the payload", given.get(2))?;
-            world.message(&source, &r#type, payload, cycle("message: the cycle", given.get(3))?)
+            world.message(&source, &r#type, payload, cycle("message", given.get(3))?)
         }),
         call("only_of_message", |_, given| {
             let keys = value("message", given.first())?;

@@ -105,7 +105,7 @@ fn messages_checklist_time_and_configuration_are_the_test_s() {
         "message{ source = 'sleep', type = 'crash', cycle = '2026-03-14' } expect_log('sleep crashed in 2026-03-14')",
     );
     let text = failure("message{ source = 'sleep', type = 'crash', cycle = 'a b' }");
-    assert!(text.contains("message: the cycle: invalid cycle \"a b\": use 1 to 64 letters"), "{text}");
+    assert!(text.contains("message: invalid cycle \"a b\": use 1 to 64 letters"), "{text}");
     passes("message('awaken', 'success') expect_error('there is no key \"sleepyhead\"')");
     passes(
         "config{ zmq = { host = 'there' } } expect_equal(config().zmq.host, 'there') expect_equal(config().zmq.ports.manager ~= nil, true)",
