@@ -1,4 +1,4 @@
-//! [`IdentifiedJoins`]: the joins by cycle and since a moment that are open or known, with indexes.
+//! The joins by cycle and since a moment that are open or known, with indexes.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -17,7 +17,7 @@ use crate::run::Number;
 pub struct IdentifiedJoin {
     /// The messages that count in it. With its name, this identifies it.
     pub scope: NoteScope,
-    /// The required messages, as the rule said them: [`Join::requires`] has those that are missing.
+    /// The required messages, as the rule said them: `Join::requires` has those that are missing.
     pub wait_for: Vec<Requirement>,
     /// The position in the rules where it was requested first, as `next_workers.lua:12`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
