@@ -156,11 +156,18 @@ static NAMED: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r#"["`]nowcast ([a-z][a-z-]*)( [a-z-]+)?(:?)"#).expect("a regular expression")
 });
 
+/// Commands that the manager executes and that the command line does not have yet.
+const WITHOUT_COMMAND_LINE: [&str; 3] = ["backfill", "cycle", "cycles"];
+
 fn assert_is_visible(definition: &clap::Command, place: &str, line: &str) -> usize {
     let mut commands = 0;
     for found in NAMED.captures_iter(line) {
         let (name, next) = (&found[1], found.get(2).map_or("", |next| next.as_str()));
-        if !found[3].is_empty() || (name, next) == ("system", " checklist") || next == " system" {
+        if !found[3].is_empty()
+            || (name, next) == ("system", " checklist")
+            || next == " system"
+            || WITHOUT_COMMAND_LINE.contains(&name)
+        {
             continue;
         }
         let command = definition.find_subcommand(name);
