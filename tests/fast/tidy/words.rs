@@ -158,7 +158,7 @@ fn code_and_prose(content: &str) -> Vec<(String, String)> {
                         length += hashes + 1;
                     } else if letter == '"' {
                         within = Within::String;
-                    } else if let Some(character) = CHARACTER.find(rest) {
+                    } else if let Some(character) = (letter == '\'').then(|| CHARACTER.find(rest)).flatten() {
                         length = character.len();
                     } else {
                         code.push(letter);
@@ -172,7 +172,10 @@ fn code_and_prose(content: &str) -> Vec<(String, String)> {
                     prose.push(' ');
                 }
                 Within::String if letter == '"' => within = Within::Code,
-                Within::RawString(hashes) if rest.starts_with(&format!("\"{}", "#".repeat(hashes))) => {
+                Within::RawString(hashes)
+                    if letter == '"'
+                        && rest[1..].bytes().take_while(|byte| *byte == b'#').count() >= hashes =>
+                {
                     within = Within::Code;
                     length += hashes;
                 }
