@@ -136,7 +136,7 @@ pub fn set_aside(path: &Path) -> io::Result<PathBuf> {
         PathBuf::from(name)
     };
     let free =
-        (1..=u32::MAX).map(name).find(|name| fs::symlink_metadata(name).is_err()).unwrap_or_else(|| name(0));
+        (1..u32::MAX).map(name).find(|name| fs::symlink_metadata(name).is_err()).unwrap_or_else(|| name(0));
     fs::rename(path, &free)?;
     Ok(free)
 }

@@ -160,10 +160,7 @@ fn assert_is_visible(definition: &clap::Command, place: &str, line: &str) -> usi
     let mut commands = 0;
     for found in NAMED.captures_iter(line) {
         let (name, next) = (&found[1], found.get(2).map_or("", |next| next.as_str()));
-        if !found[3].is_empty()
-            || (name, next) == ("system", " checklist")
-            || next == " system"
-        {
+        if !found[3].is_empty() || (name, next) == ("system", " checklist") || next == " system" {
             continue;
         }
         let command = definition.find_subcommand(name);

@@ -195,7 +195,8 @@ fn a_cancelled_cycle_is_stopped_and_parks_what_its_messages_launch_until_it_is_r
     // Its crash is decided as always: cycle b goes on.
     assert_eq!(shown(&system, 2)[1], "b after-slow");
     let answer = system.operate(&["cycle", "cancel", "a", "--reason", "the input is wrong"]);
-    let cancelled = "cycle a is cancelled: 2 runs are stopping, 1 pending launch is discarded; later launches";
+    let cancelled =
+        "cycle a is cancelled: 2 runs are stopping, 1 pending launch is discarded; later launches";
     assert!(answer.starts_with(cancelled), "{answer}");
     system.wait_for("both launches to be parked", || {
         let status = system.operation(&["status"]).1;

@@ -28,14 +28,10 @@ fn a_line_of_thousands_of_problems_shows_the_first_of_them_with_the_part_around_
 
 #[test]
 fn thousands_of_type_tests_and_functions_show_the_first_of_each() {
-    let tests: String = (0..14_000)
-        .map(|number| format!("if msg.type == 'unknown {number}' then end\n"))
-        .collect::<Vec<_>>()
-        .concat();
-    let functions: String = (0..15_000)
-        .map(|number| format!("function after_nobody_{number}() end\n"))
-        .collect::<Vec<_>>()
-        .concat();
+    let repeated =
+        |count: usize, line: &dyn Fn(usize) -> String| (0..count).map(line).collect::<Vec<_>>().concat();
+    let tests = repeated(14_000, &|number| format!("if msg.type == 'unknown {number}' then end\n"));
+    let functions = repeated(15_000, &|number| format!("function after_nobody_{number}() end\n"));
     let rules = format!("{OTHERS}function after_sleep(msg)\n{tests}return {{}} end\n{functions}");
     let system = system().only_rules(&rules).prepare();
     let (_, text) = check(&system, &["--json"]);

@@ -68,9 +68,7 @@ impl ThreeMachines {
         let system = system().rules("function after_sleep() return {} end").prepare();
         let ports = Ports { broker: 4_345, manager: 4_346, pool: Vec::new() };
         write_logging(&system, &ports, "[4347, 'robot:4347']", "");
-        let hosts: Vec<String> =
-            MACHINES.iter().map(|(name, address)| format!("{address} {name}\n")).collect();
-        let hosts = hosts.concat();
+        let hosts = MACHINES.map(|(name, address)| format!("{address} {name}\n")).concat();
         fs::write(system.path("hosts"), format!("127.0.0.1 localhost\n{hosts}")).expect("written");
         let config = read(&system.config()).replace("host: localhost", "host: salish");
         let here = system.path("").display().to_string();
