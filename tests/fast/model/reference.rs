@@ -31,6 +31,8 @@ pub struct Model {
     pub parked: Vec<usize>,
     /// Those of them that are parked undecided, with their values.
     undecided: BTreeMap<usize, Option<i64>>,
+    /// The first attempt of the run of the message that is decided, as it is known before.
+    chain: Option<usize>,
     /// Worker and value, in the order of the keys.
     pub checklist: Vec<(usize, i64)>,
     pub expected: Vec<Expected>,
@@ -51,6 +53,7 @@ impl Model {
             holds: Vec::new(),
             parked: Vec::new(),
             undecided: BTreeMap::new(),
+            chain: None,
             checklist: Vec::new(),
             expected: Vec::new(),
             done: Done::default(),
@@ -191,6 +194,7 @@ impl Model {
             self.notice(worker, r#type);
         }
         let run = if parked.is_some() { of_parked } else { self.run_of(worker, said) };
+        self.chain = run.map(|run| self.chain_of(run));
         if let Some(run) = run.filter(|run| !self.runs[*run].is_closed()) {
             let is_retried = self.is_retried(run, r#type);
             self.report(run, r#type);
@@ -221,7 +225,7 @@ impl Model {
         (run, named): (Option<usize>, Option<usize>),
         outcome: Outcome,
     ) {
-        let chain = run.map(|run| self.chain_of(run));
+        let chain = self.chain;
         self.messages.push(Message {
             worker,
             r#type,
@@ -261,7 +265,7 @@ impl Model {
             Rule::Fails => (Outcome::Failed, Vec::new(), None),
             Rule::Answers(launches, join) => (Outcome::Ruled, launches, join),
         };
-        let chain = run.map(|run| self.chain_of(run));
+        let chain = self.chain;
         let message = Message { worker, r#type, at: self.now, run, named, outcome, chain, retries };
         self.messages.push(message);
         let returned = |launches: Vec<Launch>| -> Vec<Wish> {
@@ -416,7 +420,7 @@ impl Model {
             })
     }
 
-    /// The first attempt of a run.
+    /// The first attempt of a run; of one that is closed, it is not known any more.
     fn chain_of(&self, run: usize) -> usize {
         if self.runs[run].is_closed() {
             return run;
