@@ -5,15 +5,11 @@ use nowcast_core::cycles::NoteScope;
 use nowcast_core::message::Message;
 use nowcast_core::parked::ParkedItem;
 use nowcast_core::rules::ReturnedLaunches;
-use nowcast_core::{Command, Cycle, CycleOption, Ending, JoinRequest, NextWorker, Number};
+use nowcast_core::{Command, CycleOption, Ending, JoinRequest, NextWorker, Number};
 
 use pyyaml::Value;
 
-use crate::decisions::story::{Story, configured, delayed, launch, quiet, requirement, story, worker};
-
-fn cycle(label: &str) -> Cycle {
-    Cycle::parse(label).expect("a label")
-}
+use crate::decisions::story::{Story, configured, cycle, delayed, launch, quiet, requirement, story, worker};
 
 fn in_cycle(name: &str, label: &str) -> NextWorker {
     labelled(worker(name), label)

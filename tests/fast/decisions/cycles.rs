@@ -6,11 +6,7 @@ use nowcast_core::record::Outcome;
 use nowcast_core::rules::ReturnedLaunches;
 use nowcast_core::{Command, Cycle, CycleOption, Ending, JoinRequest, NextWorker, Number, Requirement};
 
-use crate::decisions::story::{Heard, Story, configured, story, worker};
-
-fn cycle(label: &str) -> Cycle {
-    Cycle::parse(label).expect("a label")
-}
+use crate::decisions::story::{Heard, Story, configured, cycle, story, worker};
 
 /// A launch that says a cycle, or `none`.
 fn saying(name: &str, label: &str) -> NextWorker {

@@ -5,29 +5,14 @@ use nowcast_core::Join;
 use nowcast_core::cycles::NoteScope;
 use nowcast_core::identified_joins::MOST_SINCE;
 use nowcast_core::join_identity::JoinEnd;
-use nowcast_core::message::Message;
 use nowcast_core::rules::ReturnedLaunches;
-use nowcast_core::{Command, Cycle, CycleOption, Ending, JoinRequest, NextWorker, Number};
-use pyyaml::Value;
+use nowcast_core::{Command, Ending, JoinRequest, Number};
 
-use crate::decisions::story::{Heard, Story, failed, launch, requirement, seconds, story, worker};
+use crate::decisions::story::{
+    Heard, Story, cycle, failed, in_cycle, launch, of_cycle, requirement, seconds, story, worker,
+};
 
 const DAY: i64 = 86_400;
-
-fn cycle(label: &str) -> Cycle {
-    Cycle::parse(label).expect("a label")
-}
-
-fn in_cycle(name: &str, label: &str) -> NextWorker {
-    let mut launch = worker(name);
-    launch.options.cycle = Some(CycleOption::Label(cycle(label)));
-    launch
-}
-
-/// A message without a run that names a cycle.
-fn of_cycle(source: &str, r#type: &str, label: &str) -> Message {
-    Message { cycle: Some(cycle(label)), ..Message::new(source, r#type, Value::Null) }
-}
 
 /// `tracks`: what it requires, and an upload.
 fn tracks(scope: NoteScope, wait_for: &[&str]) -> JoinRequest {

@@ -1,32 +1,18 @@
 //! Notes of messages, and the cycles that are kept.
 
 use nowcast_core::cycles::{MOST_CYCLES, NoteScope};
-use nowcast_core::message::Message;
 use nowcast_core::notes::LARGEST_PAYLOAD;
 use nowcast_core::record::Change;
 use nowcast_core::rules::ReturnedLaunches;
 use nowcast_core::run::MOST_SENT;
-use nowcast_core::{Command, Cycle, CycleOption, Cycles, Ending, NextWorker, Number};
+use nowcast_core::{Command, Cycles, Ending, Number};
 use pyyaml::Value;
 
-use crate::decisions::story::{Heard, Story, configured, failed, launch, nothing, quiet, story, worker};
+use crate::decisions::story::{
+    Heard, Story, configured, cycle, failed, in_cycle, launch, nothing, of_cycle, quiet, story, worker,
+};
 
 const DAY: i64 = 86_400;
-
-fn cycle(label: &str) -> Cycle {
-    Cycle::parse(label).expect("a label")
-}
-
-fn in_cycle(name: &str, label: &str) -> NextWorker {
-    let mut launch = worker(name);
-    launch.options.cycle = Some(CycleOption::Label(cycle(label)));
-    launch
-}
-
-/// A message without a run that names a cycle.
-fn of_cycle(source: &str, r#type: &str, label: &str) -> Message {
-    Message { cycle: Some(cycle(label)), ..Message::new(source, r#type, Value::Null) }
-}
 
 /// The messages of a worker that count in a cycle.
 fn counting(manager: &Story, label: &str, worker: &str, r#type: Option<&str>) -> Vec<Number> {

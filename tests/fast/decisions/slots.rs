@@ -2,27 +2,11 @@
 
 use nowcast_core::cycles::CycleMark;
 use nowcast_core::hold::HoldTarget;
-use nowcast_core::message::Message;
-use nowcast_core::{Cycle, CycleOption, Ending, Event, NextWorker, Number};
-use pyyaml::Value;
+use nowcast_core::{Cycle, Ending, Event, Number};
 
-use crate::decisions::story::{Story, config, quiet, worker};
+use crate::decisions::story::{Story, config, cycle, in_cycle, of_cycle, quiet, worker};
 
 const TWO: &str = "{rivers: {max cycles: 2}}\ncycles: {done: [{worker: ssh}]}";
-
-fn cycle(label: &str) -> Cycle {
-    Cycle::parse(label).expect("a label")
-}
-
-fn in_cycle(name: &str, label: &str) -> NextWorker {
-    let mut launch = worker(name);
-    launch.options.cycle = Some(CycleOption::Label(cycle(label)));
-    launch
-}
-
-fn of_cycle(source: &str, r#type: &str, label: &str) -> Message {
-    Message { cycle: Some(cycle(label)), ..Message::new(source, r#type, Value::Null) }
-}
 
 /// What blocks a run.
 fn blocked_by(manager: &Story, run: Number) -> Option<String> {

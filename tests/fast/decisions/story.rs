@@ -13,9 +13,9 @@ use nowcast_core::notes::LastMessage;
 use nowcast_core::record::{MessageRecord, RecordedEvent};
 use nowcast_core::rules::Requirement;
 use nowcast_core::{
-    Answer, CallId, Change, Command, Effect, Ending, Event, JoinRequest, NextWorker, Number, PoisonRequest,
-    Record, Request, RequestId, ReturnedLaunches, RuleCallResult, RuleError, RuleInput, Rules, RunId, State,
-    decide, end_if_idle,
+    Answer, CallId, Change, Command, Cycle, CycleOption, Effect, Ending, Event, JoinRequest, NextWorker,
+    Number, PoisonRequest, Record, Request, RequestId, ReturnedLaunches, RuleCallResult, RuleError,
+    RuleInput, Rules, RunId, State, decide, end_if_idle,
 };
 use nowcast_core::{BootId, BootTime, Clock, DecisionTime, NotedTime, Now, TimePoint};
 use pyyaml::Value;
@@ -421,6 +421,22 @@ pub fn worker(name: &str) -> NextWorker {
 
 pub fn seconds(seconds: i64) -> SignedDuration {
     SignedDuration::from_secs(seconds)
+}
+
+pub fn cycle(label: &str) -> Cycle {
+    Cycle::parse(label).expect("a label")
+}
+
+/// A launch that says its cycle.
+pub fn in_cycle(name: &str, label: &str) -> NextWorker {
+    let mut launch = worker(name);
+    launch.options.cycle = Some(CycleOption::Label(cycle(label)));
+    launch
+}
+
+/// A message without a run that names a cycle.
+pub fn of_cycle(source: &str, r#type: &str, label: &str) -> Message {
+    Message { cycle: Some(cycle(label)), ..Message::new(source, r#type, Value::Null) }
 }
 
 /// A launch that waits some seconds.
