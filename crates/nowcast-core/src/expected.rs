@@ -10,6 +10,7 @@ use jiff::civil::Date;
 use jiff::{Timestamp, ToSpan, ZonedDateTime};
 use serde::{Deserialize, Serialize};
 
+use crate::at_risk::AtRisk;
 use crate::clock::{Now, Steady};
 use crate::cycle::Cycle;
 use crate::cycles::Cycles;
@@ -42,6 +43,9 @@ pub struct Expected {
     /// The cycle of the message that missed it, if only a message of that cycle meets it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub late_cycle: Option<Cycle>,
+    /// The warnings that the next ones will probably be late, at most one for each deadline.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub at_risk: Vec<AtRisk>,
 }
 
 /// All expected messages, by worker and message type.
@@ -50,7 +54,7 @@ pub type AllExpected = BTreeMap<(String, String), Expected>;
 /// A deadline and the beginning of its window.
 pub(super) struct Deadline {
     pub(super) at: ZonedDateTime,
-    since: Timestamp,
+    pub(super) since: Timestamp,
     /// The cycle of the message that meets it, if it must be of one.
     pub(super) cycle: Option<Cycle>,
 }
@@ -67,6 +71,7 @@ impl Expected {
             evaluated_until: now.wall,
             late: None,
             late_cycle: None,
+            at_risk: Vec::new(),
         }
     }
 
@@ -118,6 +123,20 @@ impl Expected {
             .find(|deadline| deadline.at.timestamp() <= now.wall)
     }
 
+    /// Return the deadline at a moment to come, if there is one that will be evaluated.
+    pub(super) fn open_deadline(
+        &self,
+        expectation: &Expectation,
+        at: Timestamp,
+        now: Now,
+    ) -> Option<Deadline> {
+        let date = at.to_zoned_datetime(expectation.zone.clone()).date();
+        // A time that the clocks skip at midnight may be shown on the next day.
+        let dates = [date, date.yesterday().ok()?];
+        self.deadlines(expectation, now, dates.into_iter())
+            .find(|deadline| deadline.at.timestamp() == at && now.wall < at)
+    }
+
     /// Return the deadlines to evaluate on these days.
     fn deadlines(
         &self,
@@ -162,6 +181,7 @@ mod tests {
             days: days.to_vec(),
             zone: zone("America/Vancouver"),
             cycle: None,
+            warn_at: None,
         }
     }
 

@@ -5,6 +5,7 @@
 
 pub mod alarm;
 mod as_yaml;
+pub mod at_risk;
 mod attribution;
 pub mod checklist;
 pub mod clock;
@@ -53,6 +54,7 @@ pub mod state;
 pub mod ticket;
 
 pub use alarm::Alarm;
+pub use at_risk::{AtRisk, ExpectedForecast, TimeForecast};
 pub use clock::{Clock, ClockReading, Now, Steady, TimePoint};
 pub use command::{Answer, Command};
 pub use cycle::{Cycle, CycleOption};

@@ -50,6 +50,8 @@ pub enum RecordedEvent {
     },
     /// Something became due: a launch, the timeout of a run or join, the end of a hold, a deadline.
     Due,
+    /// A forecast put an expected message at risk, or took it out.
+    Forecast,
     /// An operator's command.
     Command {
         /// The operator's user name.

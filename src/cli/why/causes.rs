@@ -215,6 +215,7 @@ fn add_event(record: &Record, context: &ViewContext, steps: &mut Vec<CauseStep>)
         }
         RecordedEvent::RunEnded { run } => format!("run {run} ended"),
         RecordedEvent::Due => "a timer was due".to_owned(),
+        RecordedEvent::Forecast => "a forecast changed what is at risk".to_owned(),
         RecordedEvent::RulesLoaded { generation, .. } => {
             format!("rules generation {generation} came into force")
         }

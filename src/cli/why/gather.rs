@@ -289,6 +289,9 @@ impl Page {
                 facts.push(format!("from {from} to {to}"));
                 (PageKind::Event, format!("event {}: the wall clock was set", record.number))
             }
+            RecordedEvent::Forecast => {
+                (PageKind::Event, format!("event {}: a forecast changed what is at risk", record.number))
+            }
             RecordedEvent::Due | RecordedEvent::Message(_) => {
                 (PageKind::Event, format!("event {}: a timer was due", record.number))
             }

@@ -56,6 +56,7 @@ pub(super) fn record(row: &Row<'_>) -> rusqlite::Result<Record> {
             RecordedEvent::RunEnded { run: optional_number(row, column::RUN)?.unwrap_or_default() }
         }
         "due" => RecordedEvent::Due,
+        "forecast" => RecordedEvent::Forecast,
         "command" => RecordedEvent::Command {
             user: text(column::USER)?,
             command: from_json(&text(column::DETAIL)?)?,
@@ -181,6 +182,7 @@ pub(super) fn kind(event: &RecordedEvent) -> EventKind {
         RecordedEvent::Message(_) => EventKind::Message,
         RecordedEvent::RunEnded { .. } => EventKind::RunEnded,
         RecordedEvent::Due => EventKind::Due,
+        RecordedEvent::Forecast => EventKind::Forecast,
         RecordedEvent::Command { .. } => EventKind::Command,
         RecordedEvent::RulesLoaded { .. } => EventKind::RulesLoaded,
         RecordedEvent::RulesRefused { .. } => EventKind::RulesRefused,

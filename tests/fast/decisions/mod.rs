@@ -1,5 +1,6 @@
 //! The core's decisions, without a socket, a file or a process: events in, effects out.
 
+mod at_risk;
 mod cancelled;
 mod clock;
 mod commands;
