@@ -5,11 +5,14 @@ use serde::Serialize;
 
 use super::context::ViewContext;
 use super::daemons::{DaemonState, DaemonView, Daemons};
+use super::expected::ExpectedView;
 use super::hint::Hint;
 use super::run::label;
+use super::times;
 use crate::config::Config;
 use crate::net::broker_state::RefusedManager;
 use crate::store::journal::{Acknowledgement, JournalError, OpenItems};
+use nowcast_core::AtRisk;
 use nowcast_core::Run;
 use nowcast_core::expected::Expected;
 use nowcast_core::parked::{Parked, ParkedItem};
@@ -76,6 +79,8 @@ pub enum AttentionKind {
     Contact,
     /// An expected message has not arrived in time.
     Late,
+    /// An expected message will probably not arrive in time.
+    AtRisk,
     /// A join is soon overdue, or stuck.
     Join,
 }
@@ -93,6 +98,7 @@ impl AttentionKind {
             AttentionKind::Conflict => "CONFLICT",
             AttentionKind::Contact => "CONTACT",
             AttentionKind::Late => "LATE",
+            AttentionKind::AtRisk => "AT RISK",
             AttentionKind::Join => "JOIN",
         }
     }
@@ -179,6 +185,7 @@ pub(super) fn of_journal(context: &ViewContext, open: &OpenItems) -> Result<Vec<
     items.extend(open.joins.iter().chain(&open.ended_joins).filter_map(|join| of_conflict(join, context)));
     items.extend(of_contact(context, open));
     items.extend(of_late(context, open));
+    items.extend(of_at_risk(context, open));
     for join in &open.joins {
         items.extend(of_join(join, context, open)?);
     }
@@ -291,6 +298,41 @@ fn of_late(context: &ViewContext, open: &OpenItems) -> Vec<Attention> {
         })
     };
     open.expected.iter().filter(is_expected).filter_map(item).collect()
+}
+
+/// Return an item for each expected message that will probably be late.
+fn of_at_risk(context: &ViewContext, open: &OpenItems) -> Vec<Attention> {
+    let forecasts = ExpectedView::gather(&context.config, context.now.timestamp());
+    let is_open = |at_risk: &&AtRisk| !at_risk.is_over && at_risk.deadline > context.now.timestamp();
+    let item = |expected: &Expected, at_risk: &AtRisk| {
+        let is_its = |forecast: &&ExpectedView| {
+            (&forecast.worker, &forecast.r#type, forecast.due)
+                == (&expected.worker, &expected.r#type, at_risk.deadline)
+        };
+        let reason = match forecasts.iter().find(is_its) {
+            Some(forecast) => forecast.describe(&context.now),
+            None => format!("due {}", times::minute(at_risk.deadline, &context.now)),
+        };
+        Attention {
+            since: Some(at_risk.warned),
+            cycles: labels(&at_risk.cycle),
+            due: Some(at_risk.deadline),
+            hints: vec![
+                Hint::new("nowcast forecast".to_owned()),
+                Hint::new(format!("nowcast why {}", expected.worker)),
+            ],
+            ..Attention::new(
+                AttentionKind::AtRisk,
+                format!("{} ({})", expected.worker, expected.r#type),
+                reason,
+            )
+        }
+    };
+    let of_kind = |expected: &Expected| {
+        let open = expected.at_risk.iter().filter(is_open);
+        open.map(|at_risk| item(expected, at_risk)).collect::<Vec<_>>()
+    };
+    open.expected.iter().flat_map(of_kind).collect()
 }
 
 /// Return an item for a join that rules requested in different ways, while it is open or that was not long ago.

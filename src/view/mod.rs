@@ -10,6 +10,7 @@ pub mod context;
 pub mod cycle;
 pub mod cycle_tree;
 pub mod daemons;
+pub mod expected;
 pub mod failures;
 pub mod hint;
 pub mod message;

@@ -12,6 +12,7 @@ use super::attention::{self, Attention, AttentionKind};
 use super::context::ViewContext;
 use super::cycle::{CycleView, CycleViews};
 use super::daemons::Daemons;
+use super::expected::ExpectedView;
 use super::failures::of_failed_runs;
 use super::run::RunView;
 use crate::config::{Config, ScheduledWorker};
@@ -71,6 +72,8 @@ pub struct SystemView {
     /// The joins that need no attention.
     pub joins: Vec<JoinView>,
     pub holds: Vec<HoldView>,
+    /// The expected messages to come, if the manager forecasts them, the soonest deadline first.
+    pub expected: Vec<ExpectedView>,
     /// The next launch of each entry of the schedule, the soonest first.
     pub schedule: Vec<ScheduledView>,
 }
@@ -180,6 +183,7 @@ impl SystemView {
             joins: Vec::new(),
             holds: Vec::new(),
             pending: Vec::new(),
+            expected: ExpectedView::gather(config, now.timestamp()),
             schedule: schedule(config, now),
         };
         let journal = match History::open(&config.journal.folder) {
