@@ -116,10 +116,8 @@ impl ConfigCheck<'_> {
         let number: Option<u8> = text.and_then(|text| text.strip_suffix('%')?.trim_end().parse().ok());
         let number = number.filter(|number| (1..=99).contains(number));
         if number.is_none() {
-            let text = format!(
-                "{} is no probability; write it as `warn at: 50%`, from 1% to 99%",
-                repr_value(value)
-            );
+            let shown = text.map_or_else(|| repr_value(value), |text| format!("{text:?}"));
+            let text = format!("{shown} is not a percentage from 1% to 99%; write it as `warn at: 50%`");
             self.report(Severity::Error, &[path[0], path[1], "warn at"], text);
         }
         number
