@@ -26,29 +26,29 @@ pub(super) struct Forecaster {
 
 /// What became of a process.
 #[derive(Debug, PartialEq, Eq)]
-enum Outcome {
+enum ProcessResult {
     Done,
     Failed(String),
 }
 
 impl Forecaster {
     /// Return what became of the process, if it has ended now. One that takes too long is ended.
-    fn collect(&mut self, now: Instant) -> Option<Outcome> {
+    fn collect(&mut self, now: Instant) -> Option<ProcessResult> {
         let process = self.process.as_mut()?;
         let outcome = match process.try_wait() {
-            Ok(Some(status)) if status.success() => Outcome::Done,
-            Ok(Some(status)) => Outcome::Failed(status.to_string()),
+            Ok(Some(status)) if status.success() => ProcessResult::Done,
+            Ok(Some(status)) => ProcessResult::Failed(status.to_string()),
             Ok(None) if self.started.is_none_or(|started| now.duration_since(started) < LIMIT) => {
                 return None;
             }
             Ok(None) => {
-                // It holds no lock, and what it has written so far is no forecast yet.
+                // It holds no lock, and what it has written so far was not yet renamed.
                 let _ = process.kill();
                 let _ = process.wait();
-                Outcome::Failed(format!("it took longer than {} s", LIMIT.as_secs()))
+                ProcessResult::Failed(format!("it took longer than {} s", LIMIT.as_secs()))
             }
             // Reaped as an orphan, so its status is lost; its file tells.
-            Err(_) => Outcome::Done,
+            Err(_) => ProcessResult::Done,
         };
         self.process = None;
         Some(outcome)
@@ -73,15 +73,15 @@ impl Manager {
     pub(super) fn forecast_event(&mut self) -> Option<Event> {
         let now = Instant::now();
         let outcome = self.forecaster.collect(now);
-        let is_wanted = self.config.expect.iter().any(|expectation| expectation.warn_at.is_some());
-        if is_wanted && self.forecaster.is_due(now) {
+        let is_requested = self.config.expect.iter().any(|expectation| expectation.warn_at.is_some());
+        if is_requested && self.forecaster.is_due(now) {
             self.start_forecast(now);
         }
         let read = match outcome? {
-            Outcome::Done => {
+            ProcessResult::Done => {
                 StoredForecast::read(&self.config.journal.folder).map_err(|error| error.to_string())
             }
-            Outcome::Failed(why) => Err(why),
+            ProcessResult::Failed(why) => Err(why),
         };
         match read {
             Ok(forecast) => {

@@ -1,5 +1,5 @@
 //! [`StoredForecast`]: the forecast of expected messages, in a file in the journal's folder. A process of the manager writes it; the manager
-//! and `nowcast status` read it. The file can be lost without harm: the next forecast makes it anew.
+//! and `nowcast status` read it. The file can be lost without harm: the next forecast makes it again.
 
 use std::fs;
 use std::io::{self, Read, Write};

@@ -1,73 +1,16 @@
 //! Expected messages that will probably be late: forecasts become alarms ahead of the deadline, once for each deadline.
 
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
-use serde::{Deserialize, Serialize};
-
 use crate::alarm::Alarm;
-use crate::cycle::Cycle;
 use crate::decide::Decision;
+use crate::expected::AtRisk;
+use crate::forecast::ExpectedForecast;
 use crate::level::Level;
-use crate::message::Message;
 use crate::policy::Expectation;
 use crate::record::{Change, RecordedEvent};
 
 /// How many percentage points a forecast must be below `warn at` before a message is no longer at risk. Forecasts near the limit
 /// would otherwise change their mind every minute.
 const HYSTERESIS: u8 = 20;
-
-/// A forecast of one expected message.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ExpectedForecast {
-    /// The worker.
-    pub worker: String,
-    /// The message type.
-    pub r#type: String,
-    /// The deadline that the forecast is for.
-    pub deadline: Timestamp,
-    /// When the message is expected, if that is known.
-    pub time: Option<TimeForecast>,
-    /// The probability that it is late, in percent.
-    pub late: u8,
-}
-
-/// When something is expected to happen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TimeForecast {
-    /// It comes before that with a probability of 10 %.
-    pub p10: Timestamp,
-    /// It is as probably earlier as later.
-    pub median: Timestamp,
-    /// It comes before that with a probability of 90 %.
-    pub p90: Timestamp,
-}
-
-/// A warning that a message will probably be late.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AtRisk {
-    /// The deadline.
-    pub deadline: Timestamp,
-    /// The beginning of its window.
-    pub since: Timestamp,
-    /// The cycle of the message that meets it, if it must be of one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cycle: Option<Cycle>,
-    /// When the warning was given.
-    pub warned: Timestamp,
-    /// Whether later forecasts were better, so that it is no longer at risk.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub is_over: bool,
-}
-
-impl AtRisk {
-    /// Return whether a message that comes now meets the deadline.
-    pub(super) fn is_met_by(&self, message: &Message, now: Timestamp) -> bool {
-        match &self.cycle {
-            Some(cycle) => message.cycle.as_ref() == Some(cycle),
-            None => self.since <= now,
-        }
-    }
-}
 
 impl Decision<'_> {
     /// Warn of messages that will probably be late. A forecast of a deadline that is no longer open is out of date, and ignored.
@@ -129,14 +72,5 @@ impl Decision<'_> {
             _ => return,
         }
         self.change(Change::Expected(expected));
-    }
-}
-
-impl ExpectedForecast {
-    /// Return when the message is expected, as text.
-    fn when(&self, zone: &TimeZone) -> String {
-        let Some(time) = self.time else { return "it is not known when it comes".to_owned() };
-        let clock = |time: Timestamp| time.to_zoned_datetime(zone.clone()).strftime("%H:%M");
-        format!("expected at {} ({} to {})", clock(time.median), clock(time.p10), clock(time.p90))
     }
 }

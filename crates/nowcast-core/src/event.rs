@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::at_risk::ExpectedForecast;
 use crate::command::Command;
 use crate::decision_time::NotedTime;
+use crate::forecast::ExpectedForecast;
 use crate::message::{DecodeError, Message};
 use crate::policy::Policy;
 use crate::rules::RuleFile;

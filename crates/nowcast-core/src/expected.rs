@@ -10,10 +10,10 @@ use jiff::civil::Date;
 use jiff::{Timestamp, ToSpan, ZonedDateTime};
 use serde::{Deserialize, Serialize};
 
-use crate::at_risk::AtRisk;
 use crate::clock::{Now, Steady};
 use crate::cycle::Cycle;
 use crate::cycles::Cycles;
+use crate::message::Message;
 use crate::policy::Expectation;
 
 /// Days among which the next deadline is searched: more than a week, since a clock change or the first window may cost one.
@@ -46,6 +46,33 @@ pub struct Expected {
     /// The warnings that the next ones will probably be late, at most one for each deadline.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub at_risk: Vec<AtRisk>,
+}
+
+/// A warning that a message will probably be late.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AtRisk {
+    /// The deadline.
+    pub deadline: Timestamp,
+    /// The beginning of its window.
+    pub since: Timestamp,
+    /// The cycle of the message that meets it, if it must be of one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cycle: Option<Cycle>,
+    /// When the warning was given.
+    pub warned: Timestamp,
+    /// Whether later forecasts were better, so that it is no longer at risk.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_over: bool,
+}
+
+impl AtRisk {
+    /// Return whether a message that comes now meets the deadline.
+    pub(super) fn is_met_by(&self, message: &Message, now: Timestamp) -> bool {
+        match &self.cycle {
+            Some(cycle) => message.cycle.as_ref() == Some(cycle),
+            None => self.since <= now,
+        }
+    }
 }
 
 /// All expected messages, by worker and message type.

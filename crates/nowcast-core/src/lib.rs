@@ -5,7 +5,7 @@
 
 pub mod alarm;
 mod as_yaml;
-pub mod at_risk;
+mod at_risk;
 mod attribution;
 pub mod checklist;
 pub mod clock;
@@ -25,6 +25,7 @@ pub mod effect;
 pub mod event;
 pub mod expected;
 mod expecting;
+pub mod forecast;
 pub mod hold;
 pub mod identified_joins;
 pub mod join;
@@ -54,7 +55,6 @@ pub mod state;
 pub mod ticket;
 
 pub use alarm::Alarm;
-pub use at_risk::{AtRisk, ExpectedForecast, TimeForecast};
 pub use clock::{Clock, ClockReading, Now, Steady, TimePoint};
 pub use command::{Answer, Command};
 pub use cycle::{Cycle, CycleOption};
@@ -64,6 +64,8 @@ pub use decide::{decide, end_if_idle};
 pub use decision_time::{BootId, BootTime, DecisionTime, NotedTime};
 pub use effect::Effect;
 pub use event::{CallId, Event, PoisonRequest, PreviousReply, Request, RequestId, Signal};
+pub use expected::AtRisk;
+pub use forecast::{ExpectedForecast, TimeForecast};
 pub use join::Join;
 pub use launched_times::LaunchedTimes;
 pub use level::Level;

@@ -119,7 +119,7 @@ fn without_warn_at_nothing_is_warned_of() {
 }
 
 #[test]
-fn a_passed_deadline_ends_the_risk_and_the_next_day_is_warned_of_anew() {
+fn a_passed_deadline_ends_the_risk_and_the_next_day_has_a_warning_of_its_own() {
     let mut manager = expecting(RIVERS);
     foretells(&mut manager, vec![forecast(80)]);
     manager.passes(2 * 3_600);
