@@ -37,7 +37,7 @@ pub(super) struct Args {
     /// Last date
     #[arg(long, value_name = "DATE", value_parser = date)]
     to: Date,
-    /// Format of the cycles' labels as of strftime [default: that of the worker's entry in the schedule, else %Y-%m-%d]
+    /// strftime format of the cycles' labels [default: that of the worker's entry in the schedule, else %Y-%m-%d]
     #[arg(long, value_name = "FORMAT")]
     cycle: Option<String>,
     /// Launch on this host, listed under "run: enabled hosts" or "hosts"
@@ -57,7 +57,7 @@ pub(super) struct Args {
     unregistered: bool,
     /// Name of the worker or dotted name of its module
     worker: String,
-    /// Arguments for the worker; {date} and {cycle} stand for those of the launch
+    /// Arguments for the worker; {date} and {cycle} are replaced by the date and the label
     #[arg(value_name = "ARGS", last = true)]
     args: Vec<String>,
 }

@@ -346,6 +346,7 @@ fn of_conflict(join: &Join, context: &ViewContext) -> Option<Attention> {
     let reason = identity.disagreement(conflict);
     Some(Attention {
         since: Some(conflict.at),
+        cycles: labels(&join.cycle),
         hints: vec![Hint::new(format!("nowcast why {}", join.id.0))],
         ..Attention::new(AttentionKind::Conflict, join.name.clone(), reason).numbered(join.id.0)
     })

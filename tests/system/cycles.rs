@@ -270,6 +270,27 @@ fn a_backfill_launches_once_for_each_date() {
 }
 
 #[test]
+fn a_cycle_has_its_line_in_status_however_many_there_are() {
+    let system = two_workers().start();
+    system.operate(&["hold", "--worker", "dated"]);
+    system.operate(&[
+        "backfill",
+        "dated",
+        "--from",
+        "2026-01-01",
+        "--to",
+        "2026-01-07",
+        "--yes",
+        "--",
+        "{date}",
+    ]);
+    let page = system.operate(&["status"]);
+    assert!(!page.contains("CYCLE  2026-01-01") && page.contains("and 2 more"), "five are shown: {page}");
+    let page = system.operate(&["status", "--cycle", "2026-01-01"]);
+    assert!(page.contains("CYCLE  2026-01-01"), "{page}");
+}
+
+#[test]
 fn a_backfill_has_the_labels_of_the_schedule() {
     let schedule = "scheduled workers:
   - dated: {every: day, at: '18:00', cycle: '%Y-%m-%dT%H', shift: 1d}

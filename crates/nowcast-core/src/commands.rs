@@ -29,7 +29,7 @@ type Outcomes = Result<(String, Vec<Number>), String>;
 
 /// Return why a launch in a cancelled cycle is refused.
 fn refused_by_cancelled(cycle: &Cycle) -> String {
-    format!("cycle {cycle} is cancelled; nowcast cycle resume {cycle} continues it")
+    format!("cycle {cycle} is cancelled; \"nowcast cycle resume {cycle}\" continues it")
 }
 
 impl Decision<'_> {

@@ -342,11 +342,10 @@ fn bar(seconds: Option<f64>, usual: SignedDuration) -> String {
 
 fn cycle_row(view: &CycleView) -> StatusRow {
     let (glyph, tone) = cycle_glyph_and_tone(view.state);
-    let mut text = view.runs.to_string();
     let missing = to_come(&view.to_come);
-    if !missing.is_empty() {
-        let _ = write!(text, "; to come: {missing}");
-    }
+    let missing = if missing.is_empty() { missing } else { format!("to come: {missing}") };
+    let parts = [view.runs.to_string(), missing];
+    let text = parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("; ");
     let cells = vec![
         Cell::new(format!("{glyph} CYCLE"), tone),
         Cell::new(view.cycle.to_string(), Tone::Strong),
