@@ -269,18 +269,18 @@ pub struct RunDates {
     pub args: Option<Date>,
     /// The date in the label of its cycle.
     pub cycle: Option<Date>,
-    /// The local day of its launch.
-    pub launched: Date,
+    /// The day of a run without a cycle, else the local day of its launch.
+    pub day: Date,
 }
 
 impl RunDates {
     /// Return how many days later another run's dates are: by the dates in the arguments if both have one, else by those of the cycles,
-    /// else by the days of the launches.
+    /// else by the days.
     #[must_use]
     pub fn days_until(&self, other: &Self) -> i32 {
         let by_args = self.args.zip(other.args);
         let (from, to) =
-            by_args.or_else(|| self.cycle.zip(other.cycle)).unwrap_or((self.launched, other.launched));
+            by_args.or_else(|| self.cycle.zip(other.cycle)).unwrap_or((self.day, other.day));
         // The calendar has fewer days than an i32.
         from.until(to).map_or(0, |span| span.get_days())
     }
