@@ -101,7 +101,7 @@ impl Likenesses {
         self.all.len()
     }
 
-    /// Return whether there are none.
+    /// Return whether it is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.all.is_empty()

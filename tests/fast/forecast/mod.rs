@@ -1,0 +1,4 @@
+//! The forecast: what it takes from the past, without a daemon.
+
+mod dates;
+mod like;
