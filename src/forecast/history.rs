@@ -466,11 +466,23 @@ impl SentMessages {
         let mut sent = Vec::new();
         for PastMessage { message, r#type } in &run.messages {
             let Some(received) = self.history.received_message(*message)? else { return Ok(None) };
-            if received.speaker == Speaker::Worker {
-                // Decided later than the run ended, if no manager was running then.
-                let after = received.at.duration_since(run.launched).min(run.end.after());
-                let after = after.max(SignedDuration::ZERO);
-                sent.push(SentMessage { after, r#type: r#type.clone(), payload: received.payload });
+            // Decided later than the run ended, if no manager was running then.
+            let after = received.at.duration_since(run.launched).min(run.end.after());
+            let message = SentMessage {
+                after: after.max(SignedDuration::ZERO),
+                r#type: r#type.clone(),
+                payload: received.payload,
+            };
+            match received.speaker {
+                Speaker::Worker => sent.push(message),
+                // It was parked undecided: that event has no payload.
+                Speaker::Retry => {
+                    let of_type = |sent: &&mut SentMessage| sent.r#type == message.r#type;
+                    if let Some(undecided) = sent.iter_mut().rfind(of_type) {
+                        undecided.payload = message.payload;
+                    }
+                }
+                Speaker::Manager | Speaker::Operator => {}
             }
         }
         Ok(Some(sent.into()))

@@ -40,11 +40,10 @@ impl fmt::Display for Likeness {
         for arg in &*self.args {
             write!(out, " {arg}")?;
         }
-        if *self.host != *nowcast_core::next_worker::LOCALHOST {
-            write!(out, " on {}", self.host)
-        } else {
-            Ok(())
+        if *self.host == *nowcast_core::next_worker::LOCALHOST {
+            return Ok(());
         }
+        write!(out, " on {}", self.host)
     }
 }
 

@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension, Row};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::{History, JournalError, order, row};
+use super::{History, JournalError, find, row};
 use nowcast_core::record::Speaker;
 use nowcast_core::{Ending, Number, RunId};
 use pyyaml::Value;
@@ -126,7 +126,7 @@ impl History {
         mut visit: impl FnMut(Attempt<'_>) -> Result<(), serde_json::Error>,
     ) -> Result<(), JournalError> {
         self.ask(|connection| {
-            let first = order::first_since(connection, since)?;
+            let first = find::first_run_since(connection, since)?;
             let mut statement = connection.prepare_cached(ATTEMPTS)?;
             let mut rows = statement.query([first])?;
             while let Some(row) = rows.next()? {

@@ -250,7 +250,7 @@ fn statement_of_runs(
 }
 
 /// The first number of the runs that were requested since a moment. Runs of the last event have higher numbers than it.
-fn first_run_since(connection: &Connection, moment: Timestamp) -> rusqlite::Result<i64> {
+pub(super) fn first_run_since(connection: &Connection, moment: Timestamp) -> rusqlite::Result<i64> {
     let first = order::first_since(connection, moment)?;
     let is_past_all = first > load::last_event(connection)?.cast_signed();
     Ok(if is_past_all { i64::MAX } else { first })

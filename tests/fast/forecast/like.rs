@@ -5,7 +5,7 @@ use nowcast_core::NextWorker;
 
 fn launch(module: &str, host: &str, args: &[&str]) -> NextWorker {
     let mut worker = NextWorker::new(module, args.iter().map(|arg| (*arg).to_owned()).collect());
-    worker.host = host.to_owned();
+    host.clone_into(&mut worker.host);
     worker
 }
 

@@ -1,7 +1,7 @@
 //! The journal: what is kept, what comes back, and what happens when files, disks and processes fail.
 
 mod clock;
-mod day;
+pub mod day;
 mod durability;
 mod failures;
 mod fixture;
