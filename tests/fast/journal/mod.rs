@@ -1,5 +1,6 @@
 //! The journal: what is kept, what comes back, and what happens when files, disks and processes fail.
 
+mod as_of;
 mod clock;
 pub mod day;
 mod durability;
