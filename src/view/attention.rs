@@ -81,6 +81,8 @@ pub enum AttentionKind {
     Late,
     /// An expected message will probably not arrive in time.
     AtRisk,
+    /// A run takes far longer than like ones did.
+    Slow,
     /// A join is soon overdue, or stuck.
     Join,
 }
@@ -99,6 +101,7 @@ impl AttentionKind {
             AttentionKind::Contact => "CONTACT",
             AttentionKind::Late => "LATE",
             AttentionKind::AtRisk => "AT RISK",
+            AttentionKind::Slow => "SLOW",
             AttentionKind::Join => "JOIN",
         }
     }
@@ -129,7 +132,7 @@ impl Attention {
     }
 
     /// Return the item with its number.
-    fn numbered(self, number: u64) -> Self {
+    pub(super) fn numbered(self, number: u64) -> Self {
         Self { number: Some(number), numbers: vec![number], ..self }
     }
 

@@ -15,5 +15,6 @@ pub mod failures;
 pub mod hint;
 pub mod message;
 pub mod run;
+mod slow;
 pub mod system;
 pub mod times;

@@ -15,6 +15,7 @@ use super::daemons::Daemons;
 use super::expected::ExpectedView;
 use super::failures::of_failed_runs;
 use super::run::RunView;
+use super::slow::of_slow_runs;
 use crate::config::{Config, ScheduledWorker};
 use crate::store::journal::{History, JournalError, OpenItems};
 use nowcast_core::hold::{Hold, HoldTarget};
@@ -225,6 +226,7 @@ impl SystemView {
         self.rules_generation = open.rules.as_ref().map_or(0, |rules| rules.generation);
         let mut items = of_failed_runs(&context, &open)?;
         items.extend(attention::of_journal(&context, &open)?);
+        items.extend(of_slow_runs(&context, &open)?);
         let shown: HashSet<u64> = items
             .iter()
             .filter(|item| item.kind == AttentionKind::Join)

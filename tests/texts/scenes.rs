@@ -200,6 +200,19 @@ pub fn running() -> Recorded {
     system
 }
 
+/// A run takes more than twice as long as 20 like runs did.
+pub fn slow() -> Recorded {
+    let mut system = Recorded::new();
+    for number in 0..20 {
+        let begin = 6 * 60 + 10 * number;
+        let time = |minutes: i32| format!("-1 {:02}:{:02}", minutes / 60, minutes % 60);
+        system.at(&time(begin)).launches("make_plots", &["nowcast", &format!("2019-09-{:02}", 10 + number)]);
+        system.at(&time(begin + 6 + number % 3)).finishes("make_plots", "success", "~");
+    }
+    system.at("11:43").launches("make_plots", &["nowcast", "2019-10-01"]);
+    system
+}
+
 /// An edit of the rules was refused.
 pub fn refused_rules() -> Recorded {
     let mut system = fine();

@@ -80,6 +80,11 @@ fn a_message_is_at_risk() {
 }
 
 #[test]
+fn a_run_is_slow() {
+    assert_status("slow", scenes::slow());
+}
+
+#[test]
 fn a_message_is_expected() {
     assert_status("expected", scenes::forecast(5));
 }

@@ -131,6 +131,7 @@ impl StatusPage<'_> {
             AttentionKind::Contact => ("⌁", Tone::Warning),
             AttentionKind::Late => ("⏰", Tone::Bad),
             AttentionKind::AtRisk => ("⏰", Tone::Warning),
+            AttentionKind::Slow => ("⧗", Tone::Warning),
             AttentionKind::Join => ("⋈", Tone::Waiting),
         };
         let tone = if item.acknowledged.is_some() { Tone::Dim } else { tone };

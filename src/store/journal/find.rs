@@ -13,7 +13,7 @@ use super::{load, order, row};
 use nowcast_core::Join;
 use nowcast_core::parked::{Parked, ParkedItem};
 use nowcast_core::run::{RunId, Stage};
-use nowcast_core::{Number, Record, RequestedLaunch, RuleFile, Run, Steady};
+use nowcast_core::{Ending, NextWorker, Number, Record, RequestedLaunch, RuleFile, Run, Steady};
 
 /// Something that is open until it is closed, and stays in the history.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -331,6 +331,31 @@ pub(super) fn last_success(connection: &Connection, worker: &str) -> rusqlite::R
             load::body,
         )
         .optional()
+}
+
+/// Return the durations of a worker's last runs that ended by themselves and are alike, the latest first.
+pub(super) fn durations(
+    connection: &Connection,
+    worker: &str,
+    is_like: impl Fn(&NextWorker) -> bool,
+    most: usize,
+) -> rusqlite::Result<Vec<SignedDuration>> {
+    let mut statement =
+        connection.prepare_cached("SELECT body FROM runs WHERE worker = ?1 ORDER BY id DESC LIMIT ?2")?;
+    // Other arguments are passed over, but not without end.
+    let limit = i64::try_from(most.saturating_mul(2)).unwrap_or(i64::MAX);
+    let mut runs = statement.query_and_then(params![worker, limit], load::body::<Run>)?;
+    let mut durations = Vec::new();
+    while let Some(run) = runs.next().transpose()?.filter(|_| durations.len() < most) {
+        if let Stage::Ended { launched: Some(_), at, ending: Ending::Status(_) | Ending::OnHost(_), .. } =
+            &run.stage
+            && run.stop_requested.is_none()
+            && is_like(&run.worker)
+        {
+            durations.extend(run.duration(at.steady));
+        }
+    }
+    Ok(durations)
 }
 
 /// How many of the last runs tell what is usual.

@@ -14,7 +14,8 @@ use nowcast_core::expected::Expected;
 use nowcast_core::hold::Hold;
 use nowcast_core::parked::Parked;
 use nowcast_core::{
-    Change, Clock, ClockReading, Cycle, Cycles, LaunchedTimes, Number, Record, RuleFile, Run, Steady,
+    Change, Clock, ClockReading, Cycle, Cycles, LaunchedTimes, NextWorker, Number, Record, RuleFile, Run,
+    Steady,
 };
 use pyyaml::Map;
 
@@ -412,6 +413,20 @@ impl History {
     /// See [`History::event`].
     pub fn rules_in_force(&self) -> JournalResult<Option<RulesInForce>> {
         self.ask(rules)
+    }
+
+    /// Return the durations of a worker's last runs that ended by themselves and are alike, the latest first.
+    ///
+    /// # Errors
+    ///
+    /// See [`History::event`].
+    pub fn durations(
+        &self,
+        worker: &str,
+        is_like: impl Fn(&NextWorker) -> bool,
+        most: usize,
+    ) -> JournalResult<Vec<SignedDuration>> {
+        self.ask(|connection| find::durations(connection, worker, is_like, most))
     }
 
     /// Return the usual duration of a worker's run with these arguments: the median of its last 20 successes.
