@@ -32,6 +32,7 @@ pub mod config;
 pub mod control;
 pub mod exposure;
 pub mod failpoint;
+pub mod forecast;
 pub mod launch;
 pub mod log_aggregator;
 pub mod log_publisher;

@@ -7,6 +7,7 @@
 //! its own as it is now, which stays, marked as over, when it is. The checklist and the notes of messages are nowhere as a whole
 //! but in snapshots that are made now and then; the events after one lead to those of any moment.
 
+mod attempts;
 mod clock;
 mod commit;
 mod error;
@@ -34,6 +35,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 
+pub use attempts::{Attempt, AttemptEnd, ReceivedMessage};
 pub use error::JournalError;
 pub use filter::{EventFilter, EventKind, RunFilter, RunState};
 pub use find::{Acknowledgement, HistoricalRules, Kept};

@@ -198,7 +198,7 @@ pub(super) fn speaker_name(speaker: Speaker) -> &'static str {
     }
 }
 
-fn speaker(name: &str) -> rusqlite::Result<Speaker> {
+pub(super) fn speaker(name: &str) -> rusqlite::Result<Speaker> {
     let all = [Speaker::Worker, Speaker::Manager, Speaker::Operator, Speaker::Retry];
     let found = all.into_iter().find(|speaker| speaker_name(*speaker) == name);
     found.ok_or_else(|| unreadable(format!("a message of the unknown speaker {name:?}")))
@@ -213,6 +213,6 @@ pub(super) fn from_json<T: DeserializeOwned>(text: &str) -> rusqlite::Result<T> 
 }
 
 /// A value in the database that was not written there by this program.
-fn unreadable(why: impl Into<Box<dyn Error + Send + Sync>>) -> rusqlite::Error {
+pub(super) fn unreadable(why: impl Into<Box<dyn Error + Send + Sync>>) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(0, Type::Text, why.into())
 }
