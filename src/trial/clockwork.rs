@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use jiff::tz::TimeZone;
 use jiff::{Timestamp, ZonedDateTime};
 
 use nowcast_core::{Effect, Event, Rules, State, decide};
@@ -81,10 +82,17 @@ impl<T> Clockwork<T> {
         Ok(decide(&mut self.state, event, rules, &self.now.clone().into()))
     }
 
+    /// When something is due next. A live state may count spans in a steady time that is not that of the wall clock.
+    fn next_due(&self) -> Option<Timestamp> {
+        let looked_at = self.looked_at.to_zoned_datetime(TimeZone::UTC);
+        let now = self.state.now(&looked_at.into());
+        self.state.next_due(now.time, now).map(|due| now.wall_at(due))
+    }
+
     /// Set the clock to the next thing that happens, and return it; `None` if there is none until a moment.
     pub fn advance(&mut self, until: Timestamp) -> Option<Tick<T>> {
         let planned = self.planned.first_key_value().map(|((at, _), _)| *at);
-        let due = self.state.next_due_by_wall_clock(self.looked_at);
+        let due = self.next_due();
         let next = planned.into_iter().chain(due).min().filter(|next| *next <= until)?;
         let next = next.max(self.now.timestamp());
         self.now = next.to_zoned_datetime(self.now.time_zone().clone());

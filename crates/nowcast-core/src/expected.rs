@@ -50,7 +50,7 @@ pub type AllExpected = BTreeMap<(String, String), Expected>;
 /// A deadline and the beginning of its window.
 pub(super) struct Deadline {
     pub(super) at: ZonedDateTime,
-    since: Timestamp,
+    pub(super) since: Timestamp,
     /// The cycle of the message that meets it, if it must be of one.
     pub(super) cycle: Option<Cycle>,
 }
@@ -116,6 +116,22 @@ impl Expected {
         let last = now.wall.to_zoned_datetime(expectation.zone.clone()).date().tomorrow().ok()?;
         self.deadlines(expectation, now, (0..DAYS).filter_map(|days| last.checked_sub(days.days()).ok()))
             .find(|deadline| deadline.at.timestamp() <= now.wall)
+    }
+
+    /// Return the deadlines after now and until a moment, the soonest first.
+    pub(super) fn to_come(
+        &self,
+        expectation: &Expectation,
+        now: Now,
+        until: Timestamp,
+    ) -> impl Iterator<Item = Deadline> {
+        let date = |moment: Timestamp| moment.to_zoned_datetime(expectation.zone.clone()).date();
+        // A time that the clocks skip at midnight may be shown on the next day.
+        let first = date(now.wall).yesterday().ok();
+        let dates = first.into_iter().flat_map(|first| first.series(1.day()));
+        let last = date(until);
+        self.deadlines(expectation, now, dates.take_while(move |date| *date <= last))
+            .filter(move |deadline| (now.wall..=until).contains(&deadline.at.timestamp()))
     }
 
     /// Return the deadlines to evaluate on these days.
