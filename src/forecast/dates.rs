@@ -279,8 +279,7 @@ impl RunDates {
     #[must_use]
     pub fn days_until(&self, other: &Self) -> i32 {
         let by_args = self.args.zip(other.args);
-        let (from, to) =
-            by_args.or_else(|| self.cycle.zip(other.cycle)).unwrap_or((self.day, other.day));
+        let (from, to) = by_args.or_else(|| self.cycle.zip(other.cycle)).unwrap_or((self.day, other.day));
         // The calendar has fewer days than an i32.
         from.until(to).map_or(0, |span| span.get_days())
     }

@@ -158,7 +158,7 @@ impl PastRuns {
         now: Timestamp,
         horizon: SignedDuration,
     ) -> Result<Self, JournalError> {
-        let mut reader = Reader::new(zone, now);
+        let mut reader = PastReader::new(zone, now);
         let since = now.checked_sub(horizon).unwrap_or(Timestamp::MIN);
         history.attempts(since, |attempt| reader.add(&attempt))?;
         Ok(reader.past)
@@ -244,8 +244,7 @@ impl PastRuns {
         first_like: Option<Timestamp>,
         launched: Timestamp,
     ) -> CycleKey {
-        let is_of_another_day =
-            first_like.is_some_and(|first| launched.duration_since(first) >= SAME_CYCLE);
+        let is_of_another_day = first_like.is_some_and(|first| launched.duration_since(first) >= SAME_CYCLE);
         match of_cause {
             Some(CycleKey::Day(day)) if !is_of_another_day => CycleKey::Day(*day),
             _ => CycleKey::Day(self.day(launched)),
@@ -260,7 +259,9 @@ impl PastRuns {
 
     fn dates_of(&self, args: Option<Date>, key: &CycleKey, launched: Timestamp) -> RunDates {
         match key {
-            CycleKey::Label(cycle) => RunDates { args, cycle: dates::of_cycle(cycle), day: self.day(launched) },
+            CycleKey::Label(cycle) => {
+                RunDates { args, cycle: dates::of_cycle(cycle), day: self.day(launched) }
+            }
             CycleKey::Day(day) => RunDates { args, cycle: None, day: *day },
         }
     }
@@ -272,7 +273,7 @@ impl PastRuns {
 }
 
 /// Collects the runs of one pass.
-struct Reader {
+struct PastReader {
     past: PastRuns,
     now: Timestamp,
     /// The likeness of each worker, host and arguments that came, dates blanked.
@@ -284,7 +285,7 @@ struct Reader {
     looked_up: String,
 }
 
-impl Reader {
+impl PastReader {
     fn new(zone: &TimeZone, now: Timestamp) -> Self {
         let past = PastRuns {
             zone: zone.clone(),
@@ -355,7 +356,8 @@ impl Reader {
         } else {
             dates::in_text(attempt.args).next().map(|found| found.date)
         };
-        let blanked = if date.is_some() && !is_escaped { dates::blanked(attempt.args) } else { attempt.args.into() };
+        let blanked =
+            if date.is_some() && !is_escaped { dates::blanked(attempt.args) } else { attempt.args.into() };
         self.looked_up.clear();
         for part in [attempt.worker, "\0", attempt.host, "\0", &blanked] {
             self.looked_up.push_str(part);
@@ -370,7 +372,11 @@ impl Reader {
         Ok((like, date))
     }
 
-    fn cycle_of_label(&mut self, label: &str, attempt: &Attempt<'_>) -> Result<CycleIndex, serde_json::Error> {
+    fn cycle_of_label(
+        &mut self,
+        label: &str,
+        attempt: &Attempt<'_>,
+    ) -> Result<CycleIndex, serde_json::Error> {
         if let Some(known) = self.labels.get(label) {
             return Ok(*known);
         }
@@ -465,11 +471,23 @@ impl SentMessages {
         let mut sent = Vec::new();
         for PastMessage { message, r#type } in &run.messages {
             let Some(received) = self.history.received_message(*message)? else { return Ok(None) };
-            if received.speaker == Speaker::Worker {
-                // Decided later than the run ended, if no manager was running then.
-                let after = received.at.duration_since(run.launched).min(run.end.after());
-                let after = after.max(SignedDuration::ZERO);
-                sent.push(SentMessage { after, r#type: r#type.clone(), payload: received.payload });
+            // Decided later than the run ended, if no manager was running then.
+            let after = received.at.duration_since(run.launched).min(run.end.after());
+            let message = SentMessage {
+                after: after.max(SignedDuration::ZERO),
+                r#type: r#type.clone(),
+                payload: received.payload,
+            };
+            match received.speaker {
+                Speaker::Worker => sent.push(message),
+                // It was parked undecided: that event has no payload.
+                Speaker::Retry => {
+                    let of_type = |sent: &&mut SentMessage| sent.r#type == message.r#type;
+                    if let Some(undecided) = sent.iter_mut().rfind(of_type) {
+                        undecided.payload = message.payload;
+                    }
+                }
+                Speaker::Manager | Speaker::Operator => {}
             }
         }
         Ok(Some(sent.into()))

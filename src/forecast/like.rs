@@ -40,11 +40,10 @@ impl fmt::Display for Likeness {
         for arg in &*self.args {
             write!(out, " {arg}")?;
         }
-        if *self.host != *nowcast_core::next_worker::LOCALHOST {
-            write!(out, " on {}", self.host)
-        } else {
-            Ok(())
+        if *self.host == *nowcast_core::next_worker::LOCALHOST {
+            return Ok(());
         }
+        write!(out, " on {}", self.host)
     }
 }
 
@@ -101,7 +100,7 @@ impl Likenesses {
         self.all.len()
     }
 
-    /// Return whether there are none.
+    /// Return whether it is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.all.is_empty()

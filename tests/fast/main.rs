@@ -4,6 +4,7 @@
 mod support;
 
 mod decisions;
+mod forecast;
 mod fuzzing;
 mod journal;
 mod message;

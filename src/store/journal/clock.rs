@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::row;
-use nowcast_core::{Clock, ClockReading};
+use nowcast_core::{Clock, ClockReading, Number};
 
 /// The clock as it was recorded.
 pub(super) fn clock(connection: &Connection) -> rusqlite::Result<Clock> {
@@ -15,6 +15,19 @@ pub(super) fn clock(connection: &Connection) -> rusqlite::Result<Clock> {
         reading: reading.and_then(|(_, reading)| reading),
         last_event: last_event.map(|at| at.timestamp()),
     })
+}
+
+/// The last reading before an event.
+pub(super) fn reading_before(
+    connection: &Connection,
+    event: Number,
+) -> rusqlite::Result<Option<ClockReading>> {
+    let last = "SELECT event, body FROM clock_readings WHERE event < ?1 AND body IS NOT NULL ORDER BY event DESC LIMIT 1";
+    let found = connection
+        .query_row(last, [event.0.cast_signed()], |row| Ok(reading(row)))
+        .optional()?
+        .transpose()?;
+    Ok(found.and_then(|(_, reading)| reading))
 }
 
 /// The last reading after a step of the wall clock that was reported.

@@ -136,6 +136,17 @@ pub(super) fn event(connection: &Connection, number: Number) -> rusqlite::Result
     connection.query_row(&select, [number.0.cast_signed()], row::record).optional()
 }
 
+/// The worker and the type of a message; `None` if it was removed.
+pub(super) fn worker_and_type(
+    connection: &Connection,
+    message: Number,
+) -> rusqlite::Result<Option<(String, String)>> {
+    connection
+        .prepare_cached("SELECT worker, type FROM events WHERE number = ?1 AND worker IS NOT NULL")?
+        .query_row([message.0.cast_signed()], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()
+}
+
 /// The last event up to a number: the one in which whatever has that number was made.
 pub(super) fn event_until(connection: &Connection, number: Number) -> rusqlite::Result<Option<Record>> {
     let select = format!("SELECT {} FROM events WHERE number <= ?1 ORDER BY number DESC LIMIT 1", row::EVENT);
@@ -250,7 +261,7 @@ fn statement_of_runs(
 }
 
 /// The first number of the runs that were requested since a moment. Runs of the last event have higher numbers than it.
-fn first_run_since(connection: &Connection, moment: Timestamp) -> rusqlite::Result<i64> {
+pub(super) fn first_run_since(connection: &Connection, moment: Timestamp) -> rusqlite::Result<i64> {
     let first = order::first_since(connection, moment)?;
     let is_past_all = first > load::last_event(connection)?.cast_signed();
     Ok(if is_past_all { i64::MAX } else { first })

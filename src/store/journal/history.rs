@@ -488,11 +488,18 @@ fn known(folded: Option<fold::Folded>, number: Number) -> JournalResult<Map> {
 }
 
 fn rules(connection: &Connection) -> rusqlite::Result<Option<RulesInForce>> {
+    let last: Option<i64> =
+        connection.query_row("SELECT max(generation) FROM rules", [], |row| row.get(0))?;
+    last.map_or(Ok(None), |last| rules_of(connection, last))
+}
+
+/// The rules of a generation.
+pub(super) fn rules_of(connection: &Connection, generation: i64) -> rusqlite::Result<Option<RulesInForce>> {
     connection
         .query_row(
             "SELECT rules.generation, hash, loaded_by, refused, refused_by, at
-             FROM rules LEFT JOIN events ON number = loaded_by ORDER BY rules.generation DESC LIMIT 1",
-            [],
+             FROM rules LEFT JOIN events ON number = loaded_by WHERE rules.generation = ?1",
+            [generation],
             |row| {
                 let loaded_at: Option<String> = row.get("at")?;
                 Ok(RulesInForce {

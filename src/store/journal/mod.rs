@@ -7,6 +7,7 @@
 //! its own as it is now, which stays, marked as over, when it is. The checklist and the notes of messages are nowhere as a whole
 //! but in snapshots that are made now and then; the events after one lead to those of any moment.
 
+mod as_of;
 mod attempts;
 mod clock;
 mod commit;

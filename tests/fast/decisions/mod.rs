@@ -14,6 +14,6 @@ mod notices;
 mod parked;
 mod runs;
 mod slots;
-mod story;
+pub mod story;
 mod system;
 mod timers;

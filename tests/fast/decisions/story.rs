@@ -91,6 +91,8 @@ pub struct Story {
     rules: Fake,
     looked_at: TimePoint,
     requests: u64,
+    /// All records since the beginning.
+    pub records: Vec<Record>,
     /// What the journal's records make of nothing.
     folded: State,
 }
@@ -168,6 +170,7 @@ pub fn configured(
     let state = State::new(config(workers), Checklist::default());
     let mut story = Story {
         folded: state.clone(),
+        records: Vec::new(),
         state,
         ahead: SignedDuration::ZERO,
         boot: (BootId(1), now.timestamp()),
@@ -391,6 +394,7 @@ impl Story {
 
     /// A manager that starts again has the same state.
     fn fold(&mut self, records: &[Record]) {
+        self.records.extend_from_slice(records);
         for record in records {
             let payload = match &record.event {
                 RecordedEvent::Message(message) => {

@@ -1,7 +1,8 @@
 //! The journal: what is kept, what comes back, and what happens when files, disks and processes fail.
 
+mod as_of;
 mod clock;
-mod day;
+pub mod day;
 mod durability;
 mod failures;
 mod fixture;

@@ -1,0 +1,5 @@
+//! The forecast: what it takes from the past, without a daemon.
+
+mod dates;
+mod history;
+mod like;

@@ -1,0 +1,70 @@
+//! What was open before an earlier event.
+
+use jiff::SignedDuration;
+use nowcast::store::journal::OpenItems;
+use nowcast::store::{History, Journal};
+use nowcast_core::parked::Parked;
+use nowcast_core::{Join, Number, State};
+use proptest::prelude::*;
+use proptest::test_runner::FileFailurePersistence;
+
+use crate::journal::day::{Day, Step, steps};
+
+/// A day, and the state before the first record of each of its steps.
+struct Recorded {
+    day: Day,
+    before: Vec<(Number, State)>,
+}
+
+/// A day on which no two steps have the same time.
+fn recorded(steps: &[Step]) -> Recorded {
+    let (mut day, mut before) = (Day::new(), Vec::new());
+    for step in steps {
+        day.now = day.now.checked_add(SignedDuration::from_secs(1)).expect("a moment");
+        let (state, count) = (day.state.clone(), day.records.len());
+        day.take(step);
+        before.extend(day.records.get(count).map(|record| (record.number, state)));
+    }
+    Recorded { day, before }
+}
+
+/// The requirements of a join in any order: one that was met since comes last.
+fn in_order(mut join: Join) -> Join {
+    join.requires.sort_by(|one, other| one.worker.cmp(&other.worker));
+    join
+}
+
+fn parked<'a>(parked: impl IntoIterator<Item = &'a Parked>) -> Vec<(Number, String)> {
+    // The reason is that of the last time.
+    let shown = |parked: &Parked| (parked.id, parked.at.to_string());
+    parked.into_iter().map(shown).collect()
+}
+
+fn assert_is(open: OpenItems, state: &State, event: Number) {
+    assert_eq!(open.runs, state.runs.values().cloned().collect::<Vec<_>>(), "before {event}");
+    let joins: Vec<Join> = open.joins.into_iter().map(in_order).collect();
+    assert_eq!(joins, state.joins.open().cloned().map(in_order).collect::<Vec<_>>(), "before {event}");
+    assert_eq!(open.ended_joins, state.joins.ended().cloned().collect::<Vec<_>>(), "before {event}");
+    assert_eq!(parked(&open.parked), parked(state.parked.values()), "before {event}");
+    assert_eq!(open.holds, state.holds.values().cloned().collect::<Vec<_>>(), "before {event}");
+    assert_eq!(open.clock, state.clock, "before {event}");
+    let rules = open.rules.map(|rules| (rules.generation, rules.hash)).unwrap_or_default();
+    assert_eq!(rules, state.rules, "before {event}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: Some(Box::new(FileFailurePersistence::Direct(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/regressions/journal_as_of.txt")))), ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_was_open_before_each_event_of_a_day_is_known_afterwards(steps in steps()) {
+        let Recorded { day, before } = recorded(&steps);
+        let folder = tempfile::tempdir().expect("a folder");
+        Journal::open(folder.path()).expect("a new journal").commit(&day.records).expect("kept");
+        let history = History::open(folder.path()).expect("readable");
+        for (event, state) in &before {
+            let cycles = history.cycles_before(*event).expect("readable").expect("known");
+            let open = history.open_before(*event, &day.state.policy, &cycles).expect("readable");
+            assert_is(open, state, *event);
+        }
+    }
+}
