@@ -165,11 +165,7 @@ impl<'a> Odds<'a> {
 }
 
 /// Keep the cycles for which this is true, if they are at least so many.
-fn restrict(
-    cycles: &mut Vec<(CycleIndex, &PastCycle)>,
-    fewest: usize,
-    is_kept: impl Fn(&PastCycle) -> bool,
-) {
+fn restrict(cycles: &mut Vec<(CycleIndex, &PastCycle)>, fewest: usize, is_kept: impl Fn(&PastCycle) -> bool) {
     if cycles.iter().filter(|(_, cycle)| is_kept(cycle)).count() >= fewest {
         cycles.retain(|(_, cycle)| is_kept(cycle));
     }
@@ -195,7 +191,9 @@ impl<'a> Draw<'a, '_> {
         mut is_usable: impl FnMut(&PastRun) -> Result<bool, E>,
     ) -> Result<RunOutcome<'a>, E> {
         let odds = self.odds;
-        let Some(like) = odds.past.likenesses().find(&drawn.key.like) else { return Ok(RunOutcome::NoHistory) };
+        let Some(like) = odds.past.likenesses().find(&drawn.key.like) else {
+            return Ok(RunOutcome::NoHistory);
+        };
         let chance = self.chance_of(&drawn.key.cycle).of_text(&drawn.key.like.worker);
         let chance = chance.of(like.index() as u64).of(drawn.key.attempt.into()).of(drawn.key.ordinal as u64);
         let counterpart = self.cycle(&drawn.key.cycle, like, drawn.launched);

@@ -35,7 +35,8 @@ impl Ends {
         for run in runs {
             if let PastEnd::Ended { after, at, .. } = &run.end {
                 durations.push(after.as_millis());
-                let midnight = zone.to_datetime(run.launched).date().to_datetime(jiff::civil::Time::midnight());
+                let midnight =
+                    zone.to_datetime(run.launched).date().to_datetime(jiff::civil::Time::midnight());
                 clocks.push(zone.to_datetime(*at).duration_since(midnight).as_millis());
             }
         }
@@ -54,7 +55,8 @@ impl Ends {
         let after = |span| launched.checked_add(span).unwrap_or(Timestamp::MAX);
         match (self, &past.end) {
             (Self::ByClock { shortest }, PastEnd::Ended { at, .. }) => {
-                let (past_day, day) = (zone.to_datetime(past.launched).date(), zone.to_datetime(launched).date());
+                let (past_day, day) =
+                    (zone.to_datetime(past.launched).date(), zone.to_datetime(launched).date());
                 let days = past_day.until(day).map_or(0, |span| span.get_days());
                 let end = zone.to_datetime(*at).checked_add(days.days()).ok();
                 let end = end.and_then(|end| zone.to_timestamp(end).ok());
@@ -70,7 +72,8 @@ fn error(mut values: Vec<i128>) -> i128 {
     values.sort_unstable();
     let count = values.len();
     let without = |index: usize, at: usize| values[if at < index { at } else { at + 1 }];
-    let median_without = |index: usize| (without(index, (count - 2) / 2) + without(index, (count - 1) / 2)) / 2;
+    let median_without =
+        |index: usize| (without(index, (count - 2) / 2) + without(index, (count - 1) / 2)) / 2;
     let errors = values.iter().enumerate().map(|(index, value)| (value - median_without(index)).abs());
     errors.sum::<i128>() / (count as i128)
 }

@@ -199,7 +199,8 @@ impl<'a> Simulation<'a> {
 fn hold(state: &mut State, what_if: &WhatIf) {
     for host in &what_if.hold {
         state.last_number += 1;
-        let (id, target, user) = (Number(state.last_number), HoldTarget::Host(host.clone()), SUPPOSED.to_owned());
+        let (id, target, user) =
+            (Number(state.last_number), HoldTarget::Host(host.clone()), SUPPOSED.to_owned());
         let hold = Hold { id, target, until: None, ends: None, reason: None, user };
         state.apply(&Change::Hold(hold), &Value::Null);
     }
@@ -235,7 +236,8 @@ impl Future<'_, '_> {
             self.trace.runs[position].reported = run.report.as_ref().map(|report| report.r#type.clone());
             self.positions.insert(running.run, position);
             if run.stop_requested.is_some() {
-                self.clockwork.plan(start.begin.timestamp(), Planned::End(running.run, Ending::Killed(SIGTERM)));
+                self.clockwork
+                    .plan(start.begin.timestamp(), Planned::End(running.run, Ending::Killed(SIGTERM)));
                 continue;
             }
             let is_running = Some((start.begin.timestamp(), running.sent));
@@ -355,7 +357,8 @@ impl Future<'_, '_> {
         let launched = self.clockwork.now().timestamp();
         let number = self.simulation.start.state.runs.get(&id).map(|run| run.id);
         let key = self.key(&run.clone(), launched);
-        let decided_by = decided_by.or_else(|| self.senders.get(&self.clockwork.state.runs.get(&id)?.cause).copied());
+        let decided_by =
+            decided_by.or_else(|| self.senders.get(&self.clockwork.state.runs.get(&id)?.cause).copied());
         let position = self.add_run(key, worker, Some(launched));
         self.positions.insert(id, position);
         let traced = &mut self.trace.runs[position];
@@ -382,9 +385,10 @@ impl Future<'_, '_> {
         let known = past.find_cycle(&cycle).zip(id).map(|(cycle, id)| cycle.like(id));
         let known = known.unwrap_or_default().iter().map(|index| past.run(*index));
         let of_attempt = (cycle.clone(), like.clone(), run.attempt);
-        let (count, _) = self.begun.entry(of_attempt).or_insert_with(|| {
-            (known.filter(|other| other.attempt == run.attempt).count(), launched)
-        });
+        let (count, _) = self
+            .begun
+            .entry(of_attempt)
+            .or_insert_with(|| (known.filter(|other| other.attempt == run.attempt).count(), launched));
         let ordinal = *count;
         *count += 1;
         RunKey { cycle, like, attempt: run.attempt, ordinal }
@@ -442,9 +446,9 @@ impl Future<'_, '_> {
         let past = self.simulation.odds.past();
         let days = past_run.dates.days_until(&past.dates(&worker, &key.cycle, launched));
         let messages = self.simulation.sent_by(past_run, days)?;
-        let fails_itself = failure.as_deref().is_some_and(|failure| {
-            !messages.iter().any(|message| *message.r#type == *failure)
-        });
+        let fails_itself = failure
+            .as_deref()
+            .is_some_and(|failure| !messages.iter().any(|message| *message.r#type == *failure));
         if let Some(failure) = failure.filter(|_| fails_itself) {
             // The core reports a crash for a run that ends without a report.
             if failure != "crash" {
@@ -464,7 +468,14 @@ impl Future<'_, '_> {
 
     /// Add the runs that were not launched.
     fn finish(&mut self) {
-        let pending: Vec<Run> = self.clockwork.state.runs.values().filter(|run| matches!(run.stage, Stage::Pending { .. })).cloned().collect();
+        let pending: Vec<Run> = self
+            .clockwork
+            .state
+            .runs
+            .values()
+            .filter(|run| matches!(run.stage, Stage::Pending { .. }))
+            .cloned()
+            .collect();
         for run in pending {
             let blocked_by = self.clockwork.state.blocked_by(&run);
             let key = self.key(&run, self.clockwork.now().timestamp());

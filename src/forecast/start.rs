@@ -166,7 +166,10 @@ impl Start {
         deadlines.retain(|deadline| {
             span.at.is_none() || deadline.cycle.is_some() || deadline.since >= begin.timestamp()
         });
-        let running = state.runs.running().map(|run| running_now(run, &past, |at| present.wall_of(at.wall, Some(at.steady))));
+        let running = state
+            .runs
+            .running()
+            .map(|run| running_now(run, &past, |at| present.wall_of(at.wall, Some(at.steady))));
         let running = running.collect();
         Ok(Self {
             begin,
@@ -218,7 +221,8 @@ fn schedule(
     let mut found = Vec::new();
     loop {
         while let Some((entry, due)) = plan.first() {
-            let command = Command::LaunchScheduled { item: entry.item(), due, worker: due::launch(entry, due) };
+            let command =
+                Command::LaunchScheduled { item: entry.item(), due, worker: due::launch(entry, due) };
             let at = due.max(present.time.wall);
             if at >= begin {
                 found.push(ScheduledLaunch { at, command });
@@ -232,14 +236,12 @@ fn schedule(
     }
 }
 
-fn running_now(
-    run: &Run,
-    past: &PastRuns,
-    wall: impl Fn(&TimePoint) -> Timestamp,
-) -> RunningNow {
+fn running_now(run: &Run, past: &PastRuns, wall: impl Fn(&TimePoint) -> Timestamp) -> RunningNow {
     let launched = match &run.stage {
         Stage::Launched { at, .. } => wall(at),
-        Stage::Pending { .. } | Stage::Ended { .. } => past.zone().to_timestamp(Date::MIN.at(0, 0, 0, 0)).unwrap_or(Timestamp::MIN),
+        Stage::Pending { .. } | Stage::Ended { .. } => {
+            past.zone().to_timestamp(Date::MIN.at(0, 0, 0, 0)).unwrap_or(Timestamp::MIN)
+        }
     };
     let like = Likeness::of(&run.worker);
     let known = past.find(run.id);

@@ -268,7 +268,10 @@ fn of_run(start: &Start, traces: &[Trace], paths: &Paths<'_>, (_, places): &(usi
     let ends: Vec<(Timestamp, (usize, usize))> = ends.collect();
     let begins: Vec<Timestamp> = all().filter_map(|(_, run)| run.begun).collect();
     let count = |is: &dyn Fn(&TracedRun) -> bool| all().filter(|(_, run)| is(run)).count();
-    let unknown = [(TracedEnd::NoHistory, UnknownEnd::NoHistory), (TracedEnd::LongerThanEver, UnknownEnd::LongerThanEver)];
+    let unknown = [
+        (TracedEnd::NoHistory, UnknownEnd::NoHistory),
+        (TracedEnd::LongerThanEver, UnknownEnd::LongerThanEver),
+    ];
     let unknown = unknown.into_iter().find(|(end, _)| count(&|run| run.end == *end) * 2 > places.len());
     let of_path = if ends.is_empty() {
         all().filter_map(|(place, run)| Some((run.begun?, place))).collect()
@@ -302,7 +305,12 @@ fn of_run(start: &Start, traces: &[Trace], paths: &Paths<'_>, (_, places): &(usi
     }
 }
 
-fn of_deadline(deadline: &OpenDeadline, index: usize, traces: &[Trace], paths: &Paths<'_>) -> ExpectationForecast {
+fn of_deadline(
+    deadline: &OpenDeadline,
+    index: usize,
+    traces: &[Trace],
+    paths: &Paths<'_>,
+) -> ExpectationForecast {
     let at = deadline.at.timestamp();
     let met = traces.iter().enumerate().filter_map(|(future, trace)| Some((future, trace.met[index]?)));
     let met: Vec<_> = met.collect();
@@ -310,7 +318,11 @@ fn of_deadline(deadline: &OpenDeadline, index: usize, traces: &[Trace], paths: &
     // A run without history is one in each future. If the message comes in some, it does not depend on it.
     let is_known = |trace: &Trace| {
         trace.met[index].is_some()
-            || if met.is_empty() { !trace.has_unknown() } else { !trace.is_endless && trace.failed_rules.is_empty() }
+            || if met.is_empty() {
+                !trace.has_unknown()
+            } else {
+                !trace.is_endless && trace.failed_rules.is_empty()
+            }
     };
     let known = traces.iter().filter(|trace| is_known(trace)).count();
     let late = (known > 0 && known * 2 >= traces.len()).then(|| share(known - in_time, known));

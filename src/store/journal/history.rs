@@ -15,7 +15,8 @@ use nowcast_core::expected::Expected;
 use nowcast_core::hold::Hold;
 use nowcast_core::parked::Parked;
 use nowcast_core::{
-    Change, Clock, ClockReading, Cycle, Cycles, LaunchedTimes, Number, Policy, Record, RuleFile, Run, State, Steady,
+    Change, Clock, ClockReading, Cycle, Cycles, LaunchedTimes, Number, Policy, Record, RuleFile, Run, State,
+    Steady,
 };
 use pyyaml::Map;
 

@@ -373,7 +373,8 @@ impl Scene {
                 count => format!("{needs}, and {count} launches wait in it"),
             }
         });
-        let runs = self.clockwork.state.runs.values().filter(|run| matches!(run.stage, Stage::Pending { .. }));
+        let runs =
+            self.clockwork.state.runs.values().filter(|run| matches!(run.stage, Stage::Pending { .. }));
         let runs = runs.map(|run| format!("{} waits to be launched", show::launch(&run.worker)));
         joins.chain(runs).collect()
     }
