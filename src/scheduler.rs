@@ -4,7 +4,7 @@
 //! and launches once for each time, whichever of the two dies. Beside NEMO_Nowcast's manager, which has no such
 //! request, it launches workers itself, as NEMO_Nowcast's scheduler does.
 
-mod due;
+pub(crate) mod due;
 
 use std::io;
 use std::os::fd::AsRawFd;
@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use zmq::{POLLIN, PollItem};
 
-use self::due::{EarlierLaunches, LastLaunch, MissedTimes, SchedulePlan};
+use self::due::{EarlierLaunches, MissedTimes, SchedulePlan};
 use crate::clock::MachineClock;
 use crate::config::{Config, ReloadConfig, ScheduledWorker};
 use crate::control::call::{Call, CallError, call_within};
@@ -27,8 +27,7 @@ use crate::store::journal::JournalError;
 use crate::store::{History, Presence};
 use nowcast_core::clock::describe_step;
 use nowcast_core::message::CYCLE;
-use nowcast_core::next_worker::LOCALHOST;
-use nowcast_core::{Clock, Command, CycleOption, DecisionTime, LaunchOptions, NextWorker, Number, Signal};
+use nowcast_core::{Clock, Command, CycleOption, DecisionTime, NextWorker, Number, Signal};
 use pylogging::Logger;
 use pyyaml::python;
 
@@ -182,9 +181,8 @@ impl Scheduler {
         let now = open.clock.now(time);
         let launches = |entry: &ScheduledWorker| {
             let item = entry.item();
-            let last = history.last_scheduled(&item, entry.name())?;
-            let last = last.map(|(due, at)| LastLaunch { due, launched_at: now.wall_at(at) });
-            Ok(EarlierLaunches { times: open.scheduled.remove(&item).unwrap_or_default(), last })
+            let times = open.scheduled.remove(&item).unwrap_or_default();
+            EarlierLaunches::read(&history, entry, times, now)
         };
         self.config.scheduled.iter().map(launches).collect()
     }
@@ -236,7 +234,7 @@ impl Scheduler {
         let launched = match self.launched_by() {
             LaunchedBy::Manager => self.request_launch(&scheduled, due),
             LaunchedBy::Scheduler => {
-                self.launch(&worker(&scheduled, due));
+                self.launch(&due::launch(&scheduled, due));
                 Ok(())
             }
         };
@@ -273,7 +271,7 @@ impl Scheduler {
     /// Request a launch from the manager, and log its answer.
     fn request_launch(&self, scheduled: &ScheduledWorker, due: Timestamp) -> Result<(), NotDecided> {
         let command =
-            Command::LaunchScheduled { item: scheduled.item(), due, worker: worker(scheduled, due) };
+            Command::LaunchScheduled { item: scheduled.item(), due, worker: due::launch(scheduled, due) };
         let call = Call { user: NAME.to_owned(), command: Some(command) };
         let answer = call_within(&self.config.journal.folder, &call, ANSWER_TIMEOUT)?;
         if answer.is_undecided {
@@ -326,11 +324,4 @@ impl Scheduler {
         socket::poll(&mut items, socket::milliseconds(timeout)).map_err(io::Error::other)?;
         Ok(())
     }
-}
-
-/// Return the launch of an entry for one of its times.
-fn worker(scheduled: &ScheduledWorker, due: Timestamp) -> NextWorker {
-    let host = scheduled.host.clone().unwrap_or_else(|| LOCALHOST.to_owned());
-    let options = LaunchOptions { cycle: scheduled.cycle_at(due), ..LaunchOptions::default() };
-    NextWorker { host, options, ..NextWorker::new(scheduled.module.clone(), scheduled.args.clone()) }
 }

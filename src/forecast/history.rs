@@ -188,6 +188,11 @@ impl PastRuns {
         &self.cycles
     }
 
+    /// Return the cycles with their positions.
+    pub fn indexed_cycles(&self) -> impl Iterator<Item = (CycleIndex, &PastCycle)> {
+        (0..).map(CycleIndex).zip(&self.cycles)
+    }
+
     /// Return a run by its position.
     ///
     /// # Panics

@@ -3,8 +3,10 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::config::{CatchUp, ScheduledWorker};
-use nowcast_core::LaunchedTimes;
+use crate::store::{History, JournalError};
 use nowcast_core::launched_times::CATCH_UP_LIMIT;
+use nowcast_core::next_worker::LOCALHOST;
+use nowcast_core::{LaunchOptions, LaunchedTimes, NextWorker, Now};
 
 /// A time that is first collected later than this was missed: NEMO_Nowcast checks once a minute.
 const MISSED_AFTER: SignedDuration = SignedDuration::from_mins(1);
@@ -14,7 +16,7 @@ const WAIT_TIMEOUT: SignedDuration = SignedDuration::from_hours(1);
 
 /// The schedule, and the progress of each entry.
 #[derive(Debug, Default)]
-pub(super) struct SchedulePlan {
+pub(crate) struct SchedulePlan {
     entries: Vec<EntryProgress>,
 }
 
@@ -30,20 +32,34 @@ struct EntryProgress {
 
 /// The launches of an entry.
 #[derive(Debug, Clone, Default)]
-pub(super) struct EarlierLaunches {
+pub(crate) struct EarlierLaunches {
     /// The times for which it was launched.
-    pub(super) times: LaunchedTimes,
+    pub(crate) times: LaunchedTimes,
     /// Its last launch before the scheduler started.
-    pub(super) last: Option<LastLaunch>,
+    pub(crate) last: Option<LastLaunch>,
 }
 
 /// A launch for a time, and when that was.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct LastLaunch {
+pub(crate) struct LastLaunch {
     /// The scheduled time.
-    pub(super) due: Timestamp,
+    pub(crate) due: Timestamp,
     /// The moment of the launch, by the wall clock as it is set now.
-    pub(super) launched_at: Timestamp,
+    pub(crate) launched_at: Timestamp,
+}
+
+impl EarlierLaunches {
+    /// Return those of an entry: the journal has the last one, and `times` are those for which it was launched.
+    pub(crate) fn read(
+        history: &History,
+        entry: &ScheduledWorker,
+        times: LaunchedTimes,
+        now: Now,
+    ) -> Result<Self, JournalError> {
+        let last = history.last_scheduled(&entry.item(), entry.name())?;
+        let last = last.map(|(due, at)| LastLaunch { due, launched_at: now.wall_at(at) });
+        Ok(Self { times, last })
+    }
 }
 
 impl LastLaunch {
@@ -56,19 +72,26 @@ impl LastLaunch {
 
 /// Times without a launch.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct MissedTimes {
+pub(crate) struct MissedTimes {
     /// The name of the entry.
-    pub(super) item: String,
+    pub(crate) item: String,
     /// The last time.
-    pub(super) last: Timestamp,
+    pub(crate) last: Timestamp,
     /// The number of times.
-    pub(super) count: usize,
+    pub(crate) count: usize,
+}
+
+/// Return the launch of an entry for one of its times.
+pub(crate) fn launch(scheduled: &ScheduledWorker, due: Timestamp) -> NextWorker {
+    let host = scheduled.host.clone().unwrap_or_else(|| LOCALHOST.to_owned());
+    let options = LaunchOptions { cycle: scheduled.cycle_at(due), ..LaunchOptions::default() };
+    NextWorker { host, options, ..NextWorker::new(scheduled.module.clone(), scheduled.args.clone()) }
 }
 
 impl SchedulePlan {
     /// Return the plan for a schedule at the start, with the launches in the journal of each entry, or with none: each entry
     /// continues after its last launch, or starts now.
-    pub(super) fn new(scheduled: &[ScheduledWorker], launches: Vec<EarlierLaunches>, now: Timestamp) -> Self {
+    pub(crate) fn new(scheduled: &[ScheduledWorker], launches: Vec<EarlierLaunches>, now: Timestamp) -> Self {
         let launches = launches.into_iter().chain(std::iter::repeat(EarlierLaunches::default()));
         let entry = |(scheduled, launches)| EntryProgress::new(scheduled, launches, now);
         Self { entries: scheduled.iter().zip(launches).map(entry).collect() }
@@ -76,14 +99,14 @@ impl SchedulePlan {
 
     /// Go on by a wall clock that was set. Times that it shows again are due again, except those with a launch. Of the times
     /// that it has left out, those before the last launch are not missed: that was made when the clock was right.
-    pub(super) fn set_clock(&mut self, from: Timestamp, to: Timestamp) {
+    pub(crate) fn set_clock(&mut self, from: Timestamp, to: Timestamp) {
         for entry in &mut self.entries {
             entry.set_clock(from, to);
         }
     }
 
     /// Replace the schedule: entries that are in both continue, and new ones start now.
-    pub(super) fn update(&mut self, scheduled: &[ScheduledWorker], now: Timestamp) {
+    pub(crate) fn update(&mut self, scheduled: &[ScheduledWorker], now: Timestamp) {
         let mut before = std::mem::take(&mut self.entries);
         let entry = |scheduled: &ScheduledWorker| {
             let known = before.iter().position(|entry| entry.scheduled.item() == scheduled.item());
@@ -96,18 +119,18 @@ impl SchedulePlan {
     }
 
     /// Collect the times that have become due; return those that were missed.
-    pub(super) fn collect_due(&mut self, now: Timestamp) -> Vec<MissedTimes> {
+    pub(crate) fn collect_due(&mut self, now: Timestamp) -> Vec<MissedTimes> {
         self.entries.iter_mut().filter_map(|entry| entry.collect_due(now)).collect()
     }
 
     /// Return the earliest time that is due, with its entry.
-    pub(super) fn first(&self) -> Option<(&ScheduledWorker, Timestamp)> {
+    pub(crate) fn first(&self) -> Option<(&ScheduledWorker, Timestamp)> {
         let first = self.entries.iter().filter_map(|entry| Some((*entry.due.first()?, entry)));
         first.min_by_key(|(due, _)| *due).map(|(due, entry)| (&entry.scheduled, due))
     }
 
     /// Remove the time that [`SchedulePlan::first`] returns.
-    pub(super) fn complete_first(&mut self) {
+    pub(crate) fn complete_first(&mut self) {
         let due = |entry: &&mut EntryProgress| entry.due.first().copied();
         let first = self.entries.iter_mut().filter(|entry| !entry.due.is_empty()).min_by_key(due);
         if let Some(entry) = first {
@@ -118,7 +141,7 @@ impl SchedulePlan {
     }
 
     /// Return the next time that is not due yet.
-    pub(super) fn next(&self) -> Option<Timestamp> {
+    pub(crate) fn next(&self) -> Option<Timestamp> {
         self.entries.iter().filter_map(|entry| entry.after(entry.collected)).min()
     }
 }

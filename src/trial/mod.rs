@@ -4,6 +4,7 @@
 //! by the user. They must never launch anything, connect to a manager or write to the journal.
 
 pub mod check;
+pub mod clockwork;
 pub mod deploy;
 pub mod eval;
 pub mod graph;

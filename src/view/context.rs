@@ -49,23 +49,6 @@ impl ViewContext {
 
     /// Return the state of a manager that would start now with these open records, this checklist and these cycles.
     pub fn state(&self, open: &OpenItems, checklist: Map, cycles: Cycles) -> State {
-        let numbers = [
-            open.last_event.as_ref().map(|event| event.number),
-            open.runs.last().map(|run| run.id),
-            open.joins.last().map(|join| join.id),
-            open.ended_joins.last().map(|join| join.id),
-            open.parked.last().map(|parked| parked.id),
-            open.holds.last().map(|hold| hold.id),
-        ];
-        let last_number = numbers.into_iter().flatten().max().unwrap_or_default().0;
-        let last_event = open.last_event.as_ref().map(|event| event.at.timestamp());
-        State::recovered(
-            Arc::new(self.config.policy()),
-            checklist,
-            cycles,
-            open.changes(),
-            last_number,
-            last_event,
-        )
+        open.state(Arc::new(self.config.policy()), checklist, cycles)
     }
 }

@@ -8,6 +8,7 @@ pub mod clock;
 #[cfg(feature = "system-tests")]
 pub mod disk;
 pub mod packages;
+pub mod past;
 pub mod ports;
 pub mod processes;
 pub mod random;

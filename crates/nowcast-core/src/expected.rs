@@ -164,6 +164,22 @@ impl Expected {
             .find(|deadline| deadline.at.timestamp() == at && now.wall < at)
     }
 
+    /// Return the deadlines after now and until a moment, the soonest first.
+    pub(super) fn to_come(
+        &self,
+        expectation: &Expectation,
+        now: Now,
+        until: Timestamp,
+    ) -> impl Iterator<Item = Deadline> {
+        let date = |moment: Timestamp| moment.to_zoned_datetime(expectation.zone.clone()).date();
+        // A time that the clocks skip at midnight may be shown on the next day.
+        let first = date(now.wall).yesterday().ok();
+        let dates = first.into_iter().flat_map(|first| first.series(1.day()));
+        let last = date(until);
+        self.deadlines(expectation, now, dates.take_while(move |date| *date <= last))
+            .filter(move |deadline| (now.wall..=until).contains(&deadline.at.timestamp()))
+    }
+
     /// Return the deadlines to evaluate on these days.
     fn deadlines(
         &self,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp, ZonedDateTime};
 use rusqlite::{Connection, OptionalExtension};
@@ -14,8 +15,8 @@ use nowcast_core::expected::Expected;
 use nowcast_core::hold::Hold;
 use nowcast_core::parked::Parked;
 use nowcast_core::{
-    Change, Clock, ClockReading, Cycle, Cycles, LaunchedTimes, NextWorker, Number, Record, RuleFile, Run,
-    Steady,
+    Change, Clock, ClockReading, Cycle, Cycles, LaunchedTimes, NextWorker, Number, Policy, Record, RuleFile,
+    Run, State, Steady,
 };
 use pyyaml::Map;
 
@@ -75,6 +76,22 @@ pub struct OpenItems {
 }
 
 impl OpenItems {
+    /// Return the state of a manager that would start now with these, this policy, this checklist and these cycles.
+    #[must_use]
+    pub fn state(&self, policy: Arc<Policy>, checklist: Map, cycles: Cycles) -> State {
+        let numbers = [
+            self.last_event.as_ref().map(|event| event.number),
+            self.runs.last().map(|run| run.id),
+            self.joins.last().map(|join| join.id),
+            self.ended_joins.last().map(|join| join.id),
+            self.parked.last().map(|parked| parked.id),
+            self.holds.last().map(|hold| hold.id),
+        ];
+        let last_number = numbers.into_iter().flatten().max().unwrap_or_default().0;
+        let last_event = self.last_event.as_ref().map(|event| event.at.timestamp());
+        State::recovered(policy, checklist, cycles, self.changes(), last_number, last_event)
+    }
+
     /// Return them as changes that produce them.
     pub fn changes(&self) -> impl Iterator<Item = Change> {
         let runs = self.runs.iter().cloned().map(|run| Change::Run(Box::new(run)));

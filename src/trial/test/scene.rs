@@ -4,7 +4,6 @@
 //! This module never waits, and never launches anything.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -12,6 +11,7 @@ use jiff::{SignedDuration, Timestamp, ZonedDateTime};
 
 use crate::config::Config;
 use crate::rules::Engine;
+use crate::trial::clockwork::{Clockwork, MOST_EVENTS, Tick, TooManyEvents};
 use crate::trial::show;
 use error_text::did_you_mean;
 use nowcast_core::RegisteredWorker;
@@ -22,12 +22,9 @@ use nowcast_core::record::RecordedEvent;
 use nowcast_core::run::Stage;
 use nowcast_core::{
     Change, Command, Effect, Ending, Event, JoinRequest, NextWorker, Record, Request, RequestId,
-    RuleCallResult, RuleInput, Rules, RunId, State, decide,
+    RuleCallResult, RuleInput, Rules, RunId, State,
 };
 use pyyaml::{Map, Value};
-
-/// The maximum number of events in a test: rules that launch one another endlessly would never finish.
-const MOST_EVENTS: usize = 20_000;
 
 /// The number of launches that the error about too many events shows.
 const LAST_SHOWN: usize = 5;
@@ -88,11 +85,8 @@ enum Coming {
 
 /// A test's world.
 pub struct Scene {
-    state: State,
-    now: ZonedDateTime,
+    clockwork: Clockwork<Coming>,
     rules: SceneRecorder,
-    looked_at: Timestamp,
-    coming: BTreeMap<(Timestamp, usize), Coming>,
     /// The runs that began since the last query.
     pub began: Vec<Began>,
     /// All runs that began in the test, or in its last day.
@@ -101,9 +95,6 @@ pub struct Scene {
     pub errors: Vec<String>,
     /// The last message's outcome.
     pub last: SceneOutcome,
-    events: usize,
-    /// The number of scheduled events, by which those of the same moment are ordered.
-    planned: usize,
 }
 
 /// The engine, and the details of its last call.
@@ -135,9 +126,7 @@ impl Scene {
     #[must_use]
     pub fn new(config: &Arc<Config>, engine: &Rc<Engine>, now: ZonedDateTime, sent: &Sent) -> Self {
         Self {
-            state: State::new(Arc::new(config.policy()), Checklist::default()),
-            looked_at: now.timestamp(),
-            now,
+            clockwork: Clockwork::new(State::new(Arc::new(config.policy()), Checklist::default()), now),
             rules: SceneRecorder {
                 engine: Rc::clone(engine),
                 join: RefCell::default(),
@@ -146,43 +135,39 @@ impl Scene {
                 config: RefCell::default(),
                 sent: Rc::clone(sent),
             },
-            coming: BTreeMap::new(),
             began: Vec::new(),
             ran: Vec::new(),
             errors: Vec::new(),
             last: SceneOutcome::default(),
-            events: 0,
-            planned: 0,
         }
     }
 
     /// Return the current time.
     #[must_use]
     pub fn now(&self) -> &ZonedDateTime {
-        &self.now
+        self.clockwork.now()
     }
 
     /// Set the clock, without handling what is due by then.
     pub fn set_now(&mut self, now: ZonedDateTime) {
-        self.looked_at = now.timestamp();
-        self.now = now;
+        self.clockwork.set_now(now);
     }
 
     /// Return the checklist.
     #[must_use]
     pub fn checklist(&self) -> Value {
-        self.state.checklist.to_value()
+        self.clockwork.state.checklist.to_value()
     }
 
     /// Replace the checklist.
     pub fn set_checklist(&mut self, checklist: Map) {
-        self.state.checklist = Checklist::new(checklist);
+        self.clockwork.state.checklist = Checklist::new(checklist);
     }
 
     /// Return the configuration as rules see it.
     #[must_use]
     pub fn config(&self) -> Value {
-        self.rules.config.borrow().clone().unwrap_or_else(|| self.state.policy.config.clone())
+        self.rules.config.borrow().clone().unwrap_or_else(|| self.clockwork.state.policy.config.clone())
     }
 
     /// Replace the configuration that rules see.
@@ -216,7 +201,7 @@ impl Scene {
     /// # Errors
     /// When the message registry lacks it.
     pub fn is_worker(&self, worker: &str) -> Result<&RegisteredWorker, String> {
-        let workers = &self.state.policy.registered;
+        let workers = &self.clockwork.state.policy.registered;
         workers.get(worker).ok_or_else(|| {
             format!(
                 "{worker} is not in the message registry{}; the workers there are: {}",
@@ -241,20 +226,11 @@ impl Scene {
 
     /// Decide an event, and apply the effects that concern this scene.
     fn happens(&mut self, event: Event) -> Result<(), String> {
-        self.events += 1;
-        if self.events > MOST_EVENTS {
-            let last = self.ran.iter().rev().take(LAST_SHOWN).map(|began| show::launch(&began.worker));
-            let last: Vec<String> = last.collect::<Vec<_>>().into_iter().rev().collect();
-            return Err(format!(
-                "more than {MOST_EVENTS} events: do rules launch one another without end? At {} the last launches were: {}",
-                self.now.strftime("%Y-%m-%d %H:%M:%S"),
-                last.join(", ")
-            ));
-        }
         self.rules.join.take();
         self.rules.place.take();
         self.rules.log.take();
-        for effect in decide(&mut self.state, event, &self.rules, &self.now.clone().into()) {
+        let effects = self.clockwork.decide(event, &self.rules).map_err(|TooManyEvents| self.endless())?;
+        for effect in effects {
             match effect {
                 Effect::Log(line) => self.last.log.push(line.text),
                 Effect::Journal(record) => self.note(&record),
@@ -262,13 +238,13 @@ impl Scene {
                     if let Err(why) = self.is_worker(worker.name()) {
                         self.errors.push(why);
                     }
-                    let began = Began { run, worker, at: self.now.clone() };
+                    let began = Began { run, worker, at: self.now().clone() };
                     self.began.push(began.clone());
                     self.ran.push(began);
                 }
                 Effect::StopRun(run) => {
-                    self.coming.retain(|_, coming| !matches!(coming, Coming::End(of, ..) if *of == run));
-                    self.comes(self.now.timestamp(), Coming::Killed(run));
+                    self.clockwork.cancel(|coming| matches!(coming, Coming::End(of, ..) if *of == run));
+                    self.clockwork.plan(self.now().timestamp(), Coming::Killed(run));
                 }
                 _ => {}
             }
@@ -277,6 +253,17 @@ impl Scene {
         self.last.place = self.rules.place.take();
         self.last.rule_log = self.rules.log.take();
         Ok(())
+    }
+
+    /// Return the error about rules that launch one another endlessly.
+    fn endless(&self) -> String {
+        let last = self.ran.iter().rev().take(LAST_SHOWN).map(|began| show::launch(&began.worker));
+        let last: Vec<String> = last.collect::<Vec<_>>().into_iter().rev().collect();
+        format!(
+            "more than {MOST_EVENTS} events: do rules launch one another without end? At {} the last launches were: {}",
+            self.now().strftime("%Y-%m-%d %H:%M:%S"),
+            last.join(", ")
+        )
     }
 
     fn note(&mut self, record: &Record) {
@@ -302,12 +289,6 @@ impl Scene {
         }
     }
 
-    fn comes(&mut self, at: Timestamp, what: Coming) {
-        self.planned += 1;
-        let number = self.planned;
-        self.coming.insert((at, number), what);
-    }
-
     /// Begin a day, without the previous runs and errors.
     pub fn begin_day(&mut self) {
         self.errors.clear();
@@ -316,7 +297,7 @@ impl Scene {
 
     /// Launch a worker at a moment, as an operator would.
     pub fn start(&mut self, worker: NextWorker, at: Timestamp) {
-        self.comes(at, Coming::Launch(worker));
+        self.clockwork.plan(at, Coming::Launch(worker));
     }
 
     /// Set the ending of a run that began.
@@ -327,8 +308,8 @@ impl Scene {
         if let Some(r#type) = &how.r#type {
             self.is_registered(worker, r#type)?;
         }
-        let at = self.now.timestamp().checked_add(how.after).unwrap_or(Timestamp::MAX);
-        self.comes(at, Coming::End(run, worker.to_owned(), how));
+        let at = self.now().timestamp().checked_add(how.after).unwrap_or(Timestamp::MAX);
+        self.clockwork.plan(at, Coming::End(run, worker.to_owned(), how));
         Ok(())
     }
 
@@ -337,21 +318,14 @@ impl Scene {
     /// # Errors
     /// When there are too many events.
     pub fn go_on(&mut self, until: Timestamp) -> Result<bool, String> {
-        let coming = self.coming.first_key_value().map(|((at, _), _)| *at);
-        let due = self.state.next_due_by_wall_clock(self.looked_at);
-        let Some(next) = coming.into_iter().chain(due).min().filter(|next| *next <= until) else {
-            return Ok(false);
+        let coming = match self.clockwork.advance(until) {
+            None => return Ok(false),
+            Some(Tick::Due) => {
+                self.happens(Event::Due)?;
+                return Ok(true);
+            }
+            Some(Tick::Planned(coming)) => coming,
         };
-        let next = next.max(self.now.timestamp());
-        self.now = next.to_zoned_datetime(self.now.time_zone().clone());
-        if due.is_some_and(|due| due <= next)
-            && coming.is_none_or(|coming| coming > next || due <= Some(coming))
-        {
-            self.looked_at = next;
-            self.happens(Event::Due)?;
-            return Ok(true);
-        }
-        let Some((_, coming)) = self.coming.pop_first() else { return Ok(true) };
         match coming {
             Coming::Launch(worker) => {
                 let command = Command::Launch { worker, rerun_of: None, origin: None };
@@ -376,7 +350,8 @@ impl Scene {
     /// Return the message types that a worker may report.
     #[must_use]
     pub fn types_of(&self, worker: &str) -> Vec<String> {
-        self.state
+        self.clockwork
+            .state
             .policy
             .registered
             .get(worker)
@@ -386,7 +361,7 @@ impl Scene {
     /// Return the open joins and the pending launches, for a person.
     #[must_use]
     pub fn waiting(&self) -> Vec<String> {
-        let joins = self.state.joins.open().map(|join| {
+        let joins = self.clockwork.state.joins.open().map(|join| {
             let scope = match join.identity.as_ref().map(|identity| &identity.scope) {
                 Some(NoteScope::Cycle(cycle)) => format!(" in cycle {cycle}"),
                 Some(NoteScope::Since(moment)) => format!(" since {moment}"),
@@ -398,7 +373,8 @@ impl Scene {
                 count => format!("{needs}, and {count} launches wait in it"),
             }
         });
-        let runs = self.state.runs.values().filter(|run| matches!(run.stage, Stage::Pending { .. }));
+        let runs =
+            self.clockwork.state.runs.values().filter(|run| matches!(run.stage, Stage::Pending { .. }));
         let runs = runs.map(|run| format!("{} waits to be launched", show::launch(&run.worker)));
         joins.chain(runs).collect()
     }

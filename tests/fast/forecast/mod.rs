@@ -3,3 +3,4 @@
 mod dates;
 mod history;
 mod like;
+mod simulation;
