@@ -18,6 +18,7 @@ mod doctor;
 mod dry_run;
 mod exec;
 mod fetch;
+mod forecaster;
 mod generate;
 mod help;
 mod journal;
@@ -98,6 +99,9 @@ enum CliCommand {
     /// Run one worker for the manager until it exits
     #[command(hide = true)]
     Runner(runner::Args),
+    /// Make a forecast of the expected messages for the manager
+    #[command(hide = true)]
+    Forecaster(forecaster::Args),
     /// Show items that need attention, and running, pending and scheduled work
     Status(status::Args),
     /// Explain why a worker ran or did not run, and what to do
@@ -209,6 +213,7 @@ fn command(command: CliCommand) -> ExitCode {
         CliCommand::Need(args) => need::run(&args),
         CliCommand::Fetch(args) => fetch::run(&args),
         CliCommand::Runner(args) => runner::run(&args),
+        CliCommand::Forecaster(args) => forecaster::run(&args),
         CliCommand::Status(args) => status::run(&args),
         CliCommand::Why(args) => why::run(&args),
         CliCommand::Runs(args) => runs::run(&args),
@@ -241,7 +246,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     /// Commands that print no results.
-    const NO_RESULTS: [&str; 13] = [
+    const NO_RESULTS: [&str; 14] = [
         "up",
         "broker",
         "manager",
@@ -255,6 +260,7 @@ mod tests {
         "tell",
         "fetch",
         "runner",
+        "forecaster",
     ];
 
     /// Commands that read no configuration.

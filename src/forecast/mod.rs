@@ -26,7 +26,7 @@ use nowcast_core::DecisionTime;
 
 pub use futures::Draws;
 pub use start::{ForecastError, ForecastRules, Span, Start};
-pub use summary::{ExpectationForecast, Forecast, RunForecast, TimeRange};
+pub use summary::{ExpectationForecast, Forecast, RunForecast};
 pub use what_if::WhatIf;
 
 /// What is forecast, and how.

@@ -98,7 +98,7 @@ impl Manager {
     fn start_forecast(&mut self, now: Instant) {
         self.forecaster.started = Some(now);
         let started = Command::new(&self.nowcast_binary)
-            .arg("forecaster")
+            .args(["forecaster", "--config"])
             .arg(&self.config.file)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -117,5 +117,22 @@ impl Manager {
                  `nowcast forecast` shows the reason"
             ));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_that_takes_too_long_is_ended() {
+        let begin = Instant::now();
+        let process = Command::new("sleep").arg("600").spawn().expect("it starts");
+        let mut forecaster = Forecaster { process: Some(process), started: Some(begin), has_failed: false };
+        assert_eq!(forecaster.collect(begin), None);
+        assert!(!forecaster.is_due(begin + INTERVAL), "one at a time");
+        let result = forecaster.collect(begin + LIMIT);
+        assert_eq!(result, Some(ProcessResult::Failed("it took longer than 45 s".to_owned())));
+        assert!(!forecaster.is_due(begin + LIMIT) && forecaster.is_due(begin + INTERVAL));
     }
 }

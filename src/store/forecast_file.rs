@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::private_folder;
+use crate::{failpoint, private_folder};
 use nowcast_core::ExpectedForecast;
 
 /// The file's name.
@@ -39,6 +39,7 @@ impl StoredForecast {
         let mut file = private_folder::open_file(&new)?;
         file.set_len(0)?;
         file.write_all(&serde_json::to_vec(self)?)?;
+        failpoint::pass("forecaster: file written");
         fs::rename(new, path(journal))
     }
 

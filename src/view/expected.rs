@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::times;
 use crate::config::Config;
 use crate::store::forecast_file::StoredForecast;
-use nowcast_core::{ExpectedForecast, TimeForecast};
+use nowcast_core::{ExpectedForecast, TimeRange};
 
 /// An expected message and when it will probably come. Its keys are those of the JSON.
 #[derive(Debug, Clone, Serialize)]
@@ -15,9 +15,9 @@ pub struct ExpectedView {
     pub r#type: String,
     pub due: Timestamp,
     /// `p10`, `median` and `p90`; `None` if it is not known.
-    pub expected: Option<TimeForecast>,
-    /// The probability that it is late, in percent.
-    pub late_percent: u8,
+    pub expected: Option<TimeRange>,
+    /// The probability that it is late, in percent; `None` if it is not known.
+    pub late_percent: Option<u8>,
 }
 
 impl ExpectedView {
@@ -54,8 +54,8 @@ impl ExpectedView {
             |time| format!("expected {} ({}–{})", minute(time.median), minute(time.p10), minute(time.p90)),
         );
         let late = match self.late_percent {
-            0 => String::new(),
-            percent => format!("; {percent} % likely to be late"),
+            None | Some(0) => String::new(),
+            Some(percent) => format!("; {percent} % likely to be late"),
         };
         format!("due {}, {expected}{late}", times::minute(self.due, now))
     }

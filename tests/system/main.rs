@@ -52,5 +52,6 @@ mod terminal;
 mod timers;
 mod toy_system;
 mod up;
+mod warn_ahead;
 mod why;
 mod workers;

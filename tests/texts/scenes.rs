@@ -4,7 +4,7 @@ use jiff::SignedDuration;
 use nowcast::launch::LostContact;
 use nowcast::store::forecast_file::StoredForecast;
 use nowcast_core::hold::HoldTarget;
-use nowcast_core::{Command, Cycle, Ending, Event, ExpectedForecast, NextWorker, TimeForecast};
+use nowcast_core::{Command, Cycle, Ending, Event, ExpectedForecast, NextWorker, TimeRange};
 
 use crate::recorded::Recorded;
 
@@ -246,13 +246,13 @@ pub fn forecast(late: u8) -> Recorded {
     system.at("-1 13:20").finishes("make_plots", "success", "~");
     system.at("12:00").happens(Event::Due);
     let tomorrow = |time| system.moment(time) + SignedDuration::from_hours(24);
-    let time = TimeForecast { p10: tomorrow("11:20"), median: tomorrow("11:42"), p90: tomorrow("12:31") };
+    let time = TimeRange { p10: tomorrow("11:20"), median: tomorrow("11:42"), p90: tomorrow("12:31") };
     let forecast = ExpectedForecast {
         worker: "collect_rivers".into(),
         r#type: "success".into(),
         deadline: tomorrow("11:30"),
         time: Some(time),
-        late,
+        late: Some(late),
     };
     let stored = StoredForecast { at: system.moment("12:00"), expected: vec![forecast] };
     stored.write(&system.root().join("checklist.journal")).expect("a forecast");

@@ -42,6 +42,7 @@ impl Decision<'_> {
             return;
         }
         let ExpectedForecast { worker, r#type, late, .. } = forecast;
+        let Some(late) = late else { return };
         let of_cycle = deadline.cycle.as_ref().map(|cycle| format!(" of cycle {cycle}")).unwrap_or_default();
         let subject = format!("{worker}: ({type}){of_cycle}");
         let chance =

@@ -14,14 +14,14 @@ pub struct ExpectedForecast {
     /// The deadline that the forecast is for.
     pub deadline: Timestamp,
     /// When the message is expected, if that is known.
-    pub time: Option<TimeForecast>,
-    /// The probability that it is late, in percent.
-    pub late: u8,
+    pub time: Option<TimeRange>,
+    /// The probability that it is late, in percent, if that is known.
+    pub late: Option<u8>,
 }
 
 /// When something is expected to happen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TimeForecast {
+pub struct TimeRange {
     /// It comes before that with a probability of 10 %.
     pub p10: Timestamp,
     /// It is as probably earlier as later.

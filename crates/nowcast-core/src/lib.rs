@@ -66,7 +66,7 @@ pub use decision_time::{BootId, BootTime, DecisionTime, NotedTime};
 pub use effect::Effect;
 pub use event::{CallId, Event, PoisonRequest, PreviousReply, Request, RequestId, Signal};
 pub use expected::AtRisk;
-pub use forecast::{ExpectedForecast, TimeForecast};
+pub use forecast::{ExpectedForecast, TimeRange};
 pub use join::Join;
 pub use launched_times::LaunchedTimes;
 pub use level::Level;

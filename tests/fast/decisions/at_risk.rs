@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use nowcast_core::record::RecordedEvent;
-use nowcast_core::{Alarm, Effect, Event, ExpectedForecast, TimeForecast};
+use nowcast_core::{Alarm, Effect, Event, ExpectedForecast, TimeRange};
 
 use crate::decisions::story::{Heard, Story, of_cycle, quiet};
 
@@ -31,8 +31,8 @@ fn forecast(late: u8) -> ExpectedForecast {
         worker: "rivers".to_owned(),
         r#type: "success".to_owned(),
         deadline: DEADLINE.parse().expect("a moment"),
-        time: Some(TimeForecast { p10: at("05:50"), median: at("06:10"), p90: at("06:45") }),
-        late,
+        time: Some(TimeRange { p10: at("05:50"), median: at("06:10"), p90: at("06:45") }),
+        late: Some(late),
     }
 }
 
