@@ -37,7 +37,7 @@ logging:
     simple: {{format: '%(asctime)s %(levelname)s [%(name)s] %(message)s'}}
   handlers:
     console: {{class: logging.StreamHandler, level: {console}, formatter: simple, stream: ext://sys.stdout}}
-    file: {{class: logging.handlers.RotatingFileHandler, level: DEBUG, formatter: simple, filename: {folder}/nowcast.log}}
+    file: {{class: logging.handlers.RotatingFileHandler, level: DEBUG, formatter: simple, filename: {folder}/nowcast.log, backupCount: 3}}
   root: {{level: DEBUG, handlers: [console, file]}}
 zmq:
   host: localhost
@@ -63,8 +63,6 @@ message registry:
 {more}
 """
 
-_held_ports: list[Any] = []
-
 
 def free_port() -> int:
     """Return a free port. A lock file keeps it from other tests, those in Rust included, while this process lives."""
@@ -74,13 +72,13 @@ def free_port() -> int:
         with socket.socket() as listener:
             listener.bind(("127.0.0.1", 0))
             port: int = listener.getsockname()[1]
-        lock = open(folder / str(port), "w")
+        # Never closed.
+        lock = os.open(folder / str(port), os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            lock.close()
+            os.close(lock)
             continue
-        _held_ports.append(lock)
         return port
 
 
@@ -162,7 +160,12 @@ class System:
     def nowcast(self, *arguments: str) -> str:
         """Run a command of nowcast and return its output."""
         done = subprocess.run(
-            [os.environ["NOWCAST"], *arguments], cwd=self.folder, env=self.environ(), capture_output=True, text=True, timeout=DEADLINE
+            [os.environ["NOWCAST"], *arguments],
+            cwd=self.folder,
+            env=self.environ(),
+            capture_output=True,
+            text=True,
+            timeout=DEADLINE,
         )
         assert done.returncode == 0, f"{arguments}: {done.stdout}{done.stderr}\n{self.describe()}"
         return done.stdout

@@ -56,7 +56,9 @@ def test_the_import_lines_of_nemo_nowcast_workers_are_changed_as_documented(tmp_
     worker = tmp_path / "workers/sleep.py"
     worker.write_text("import logging\nfrom nemo_nowcast import NowcastWorker, WorkerError, get_web_data, NextWorker\n")
     assert os.system(f"cd {tmp_path} && {command}") == 0
-    assert worker.read_text() == "import logging\nfrom nowcast_worker import NowcastWorker, WorkerError, get_web_data, NextWorker\n"
+    assert (
+        worker.read_text() == "import logging\nfrom nowcast_worker import NowcastWorker, WorkerError, get_web_data, NextWorker\n"
+    )
 
 
 def test_the_example_runs_to_its_end(system: System) -> None:

@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 import yaml
 import zmq
+from system import DEADLINE, System, free_port, wait_for
+
 from nowcast_worker import client as client_module
 from nowcast_worker.broker import Broker
 from nowcast_worker.client import Client, new_id
 from nowcast_worker.errors import WorkerError
-from system import DEADLINE, System, free_port, wait_for
 
 SENT_AGAIN = "was lost before the reply came; the message is sent again"
 

@@ -142,7 +142,9 @@ def test_a_message_names_its_run_and_its_cycle(system: System) -> None:
     assert system.checklist() == {"work": {"run": str(second)}}
 
 
-def test_a_message_that_the_managers_registry_lacks_ends_well_and_one_that_the_own_registry_lacks_does_not(system: System) -> None:
+def test_a_message_that_the_managers_registry_lacks_ends_well_and_one_that_the_own_registry_lacks_does_not(
+    system: System,
+) -> None:
     system.start()
     text = system.config.read_text()
     system.config.write_text(text.replace("      halfway", "      a third: a third is done\n      halfway"))
