@@ -31,7 +31,7 @@ def test_a_wheel_has_the_modules_and_what_tells_that_they_are_typed(tmp_path: Pa
     assert {name for name in names if ".dist-info/" not in name} == modules
     assert any(name.endswith("/LICENSE") for name in names)
     required = [line for line in metadata.splitlines() if line.startswith("Requires-Dist:") and "extra" not in line]
-    assert required == ["Requires-Dist: PyYAML>=5.1", "Requires-Dist: pyzmq>=19"]
+    assert required == ["Requires-Dist: PyYAML>=5.4", "Requires-Dist: pyzmq>=22.3"]
 
 
 def test_the_package_has_the_version_of_nowcast() -> None:

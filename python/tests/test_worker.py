@@ -142,6 +142,16 @@ def test_a_message_names_its_run_and_its_cycle(system: System) -> None:
     assert system.checklist() == {"work": {"run": str(second)}}
 
 
+def test_a_worker_that_is_started_by_hand_reports_for_the_cycle_of_its_environment(system: System) -> None:
+    system.start()
+    system.write_worker("return 1")
+    for cycle in ("2026-03-14T06", "", "not a cycle"):
+        system.environment["NOWCAST_CYCLE"] = cycle
+        assert "(ack) message acknowledged" in system.run_worker()
+    messages = json.loads(system.nowcast("messages", "--json"))
+    assert [message["cycle"] for message in messages] == [None, None, "2026-03-14T06"]
+
+
 def test_a_message_that_the_managers_registry_lacks_ends_well_and_one_that_the_own_registry_lacks_does_not(
     system: System,
 ) -> None:
@@ -152,6 +162,11 @@ def test_a_message_that_the_managers_registry_lacks_ends_well_and_one_that_the_o
     log = system.run_worker()
     assert "INFO [toil] unregistered message type" in log
     assert "sent message: (success)" in log
+    system.write_worker("tell('a third')")
+    log = system.run_worker()
+    assert "ERROR [toil] the manager refused the message of toil: unregistered message type" in log
+    assert "sent message: (failure)" in log
+    system.write_worker("logger.info(tell_manager('a third').type)")
     system.config.write_text(text.replace("success:", "successful:"))
     missing = "message type not found for toil worker in nowcast.yaml message registry: success"
     system.write_worker("return 1")

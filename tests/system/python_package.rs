@@ -13,7 +13,8 @@ fn the_python_package_passes_its_tests() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("python");
     let mut command = Command::new(python::venv());
     // Without -B, Python would leave its compiled files beside the source.
-    command.args(["-B", "-m", "pytest", "--quiet"]).current_dir(folder).env("NOWCAST", NOWCAST);
+    command.args(["-B", "-m", "pytest", "--quiet", "-o", "faulthandler_exit_on_timeout=true"]);
+    command.current_dir(folder).env("NOWCAST", NOWCAST);
     let output = command.output().expect("pytest runs");
     let shown = [output.stdout, output.stderr].concat();
     // pytest also fails if it finds no tests.
