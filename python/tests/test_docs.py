@@ -54,11 +54,22 @@ def test_the_import_lines_of_nemo_nowcast_workers_are_changed_as_documented(tmp_
     (command,) = blocks(ROOT.parent / "docs/python-workers.md", "sh")
     (tmp_path / "workers").mkdir()
     worker = tmp_path / "workers/sleep.py"
-    worker.write_text("import logging\nfrom nemo_nowcast import NowcastWorker, WorkerError, get_web_data, NextWorker\n")
+    lines = [
+        "import logging",
+        "from nemo_nowcast import NowcastWorker, WorkerError, get_web_data, NextWorker",
+        "from nemo_nowcast.worker import NowcastWorker, WorkerError, get_web_data, NextWorker",
+        "from nemo_nowcast.message import Message",
+        "from nemo_nowcast.config import Config",
+        "from nemo_nowcast.cli import CommandLineInterface",
+    ]
+    # A name that the package does not have stays where it is.
+    worker.write_text("\n".join([*lines, "from nemo_nowcast.fileutils import mkdir_p"]))
     assert os.system(f"cd {tmp_path} && {command}") == 0
-    assert (
-        worker.read_text() == "import logging\nfrom nowcast_worker import NowcastWorker, WorkerError, get_web_data, NextWorker\n"
-    )
+    *changed, last = worker.read_text().splitlines()
+    assert changed == [line.replace("nemo_nowcast", "nowcast_worker") for line in lines]
+    assert last == "from nemo_nowcast.fileutils import mkdir_p"
+    # All of these names are there.
+    exec("\n".join(changed), {})
 
 
 def test_the_example_runs_to_its_end(system: System) -> None:
