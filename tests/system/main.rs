@@ -36,6 +36,7 @@ mod notify;
 mod operators;
 mod orphans;
 mod production;
+mod python_package;
 mod redelivery;
 mod reload;
 mod resending;
