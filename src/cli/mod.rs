@@ -18,6 +18,7 @@ mod doctor;
 mod dry_run;
 mod exec;
 mod fetch;
+mod forecast;
 mod generate;
 mod help;
 mod journal;
@@ -124,6 +125,8 @@ enum CliCommand {
     Cycles(cycles::Args),
     /// Show a cycle: its runs and joins, what is open and what is still to come; cancel, resume or skip it
     Cycle(cycle::Args),
+    /// Foretell runs and expected messages, from the past, the schedule and the rules
+    Forecast(forecast::Args),
     /// Launch a worker once for each date, each in a cycle of its own
     Backfill(backfill::Args),
     /// Pause launches of a worker, of a cycle, on a host, or all
@@ -223,6 +226,7 @@ fn command(command: CliCommand) -> ExitCode {
         CliCommand::Ack(args) => ack::run(&args),
         CliCommand::Cycles(args) => cycles::run(&args),
         CliCommand::Cycle(args) => cycle::run(&args),
+        CliCommand::Forecast(args) => forecast::run(&args),
         CliCommand::Backfill(args) => backfill::run(&args),
         CliCommand::Hold(args) => args.run(),
         CliCommand::Release(args) => args.release(),
