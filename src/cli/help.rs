@@ -8,7 +8,7 @@ use clap::Command;
 const GROUPS: [(&str, &[&str]); 8] = [
     ("Start here", &["up", "status", "why", "launch", "rules check"]),
     ("Operate", &["send", "retry", "rerun", "ack", "kill", "hold", "release", "discard", "checklist"]),
-    ("Cycles", &["cycles", "cycle", "backfill"]),
+    ("Cycles", &["cycles", "cycle", "forecast", "backfill"]),
     ("History and output", &["runs", "messages", "tail"]),
     ("Rules", &["rules"]),
     ("Workers and their scripts", &["worker", "exec", "tell", "need", "fetch"]),

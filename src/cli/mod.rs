@@ -18,6 +18,7 @@ mod doctor;
 mod dry_run;
 mod exec;
 mod fetch;
+mod forecast;
 mod forecaster;
 mod generate;
 mod help;
@@ -128,6 +129,8 @@ enum CliCommand {
     Cycles(cycles::Args),
     /// Show a cycle: its runs and joins, what is open and what is still to come; cancel, resume or skip it
     Cycle(cycle::Args),
+    /// Foretell runs and expected messages, from the past, the schedule and the rules
+    Forecast(forecast::Args),
     /// Launch a worker once for each date, each in a cycle of its own
     Backfill(backfill::Args),
     /// Pause launches of a worker, of a cycle, on a host, or all
@@ -180,7 +183,9 @@ fn without_hidden(mut error: clap::Error) -> clap::Error {
             |name: &String| definition.find_subcommand(name).is_none_or(|command| !command.is_hide_set());
         let names: Vec<String> = names.iter().filter(|name| is_visible(name)).cloned().collect();
         if names.is_empty() {
+            // The other one is an empty list beside it, for which clap prints an empty line.
             error.remove(ContextKind::SuggestedSubcommand);
+            error.remove(ContextKind::Suggested);
         } else {
             error.insert(ContextKind::SuggestedSubcommand, ContextValue::Strings(names));
         }
@@ -228,6 +233,7 @@ fn command(command: CliCommand) -> ExitCode {
         CliCommand::Ack(args) => ack::run(&args),
         CliCommand::Cycles(args) => cycles::run(&args),
         CliCommand::Cycle(args) => cycle::run(&args),
+        CliCommand::Forecast(args) => forecast::run(&args),
         CliCommand::Backfill(args) => backfill::run(&args),
         CliCommand::Hold(args) => args.run(),
         CliCommand::Release(args) => args.release(),

@@ -7,6 +7,7 @@
 //! [`forecast`] gives the whole; [`Forecast::expected`] is what it says of expectations.
 
 pub mod chance;
+pub mod compare;
 pub mod dates;
 pub mod draw;
 pub mod ends;
@@ -24,10 +25,11 @@ use crate::config::Config;
 use crate::store::History;
 use nowcast_core::DecisionTime;
 
+pub use compare::Comparison;
 pub use futures::Draws;
 pub use start::{ForecastError, ForecastRules, Span, Start};
-pub use summary::{ExpectationForecast, Forecast, RunForecast};
-pub use what_if::WhatIf;
+pub use summary::{ExpectationForecast, Forecast, RunForecast, TimeRange};
+pub use what_if::{Failure, Slower, Slowness, WhatIf};
 
 /// What is forecast, and how.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,15 +38,13 @@ pub struct ForecastOptions {
     pub span: Span,
     /// How many futures are drawn.
     pub draws: Draws,
-    /// What is supposed.
-    pub what_if: WhatIf,
 }
 
 impl Default for ForecastOptions {
     /// The next 24 hours in 200 draws, in 10 s at most.
     fn default() -> Self {
         let draws = Draws { count: 200, seed: 0, limit: Some(Duration::from_secs(10)) };
-        Self { span: Span::default(), draws, what_if: WhatIf::default() }
+        Self { span: Span::default(), draws }
     }
 }
 
@@ -61,5 +61,33 @@ pub fn forecast(
     options: &ForecastOptions,
 ) -> Result<Forecast, ForecastError> {
     let start = Start::read(config, history, time, options.span)?;
-    Forecast::of(&start, rules, &options.what_if, options.draws)
+    Forecast::of(&start, rules, &WhatIf::default(), options.draws)
+}
+
+/// What is different from the present in a forecast that is compared with it.
+#[derive(Debug, Clone, Default)]
+pub struct Supposed {
+    /// What is supposed.
+    pub what_if: WhatIf,
+    /// Other rules.
+    pub rules: Option<ForecastRules>,
+}
+
+/// Foretell what comes after now if something is supposed, and compare it with what comes otherwise.
+///
+/// # Errors
+/// See [`forecast`].
+pub fn compare(
+    config: &Config,
+    history: &History,
+    time: &DecisionTime,
+    rules: &ForecastRules,
+    supposed: &Supposed,
+    options: &ForecastOptions,
+) -> Result<Comparison, ForecastError> {
+    let start = Start::read(config, history, time, options.span)?;
+    let before = Forecast::of(&start, rules, &WhatIf::default(), options.draws)?;
+    let other_rules = supposed.rules.as_ref().unwrap_or(rules);
+    let after = Forecast::of(&start, other_rules, &supposed.what_if, options.draws)?;
+    Ok(Comparison::new(&before, after))
 }

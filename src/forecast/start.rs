@@ -186,7 +186,11 @@ impl Start {
     }
 }
 
-fn begin_of(date: Date, now: &ZonedDateTime) -> Result<ZonedDateTime, ForecastError> {
+/// Return the first moment of a date that is still to come.
+///
+/// # Errors
+/// It is not.
+pub fn begin_of(date: Date, now: &ZonedDateTime) -> Result<ZonedDateTime, ForecastError> {
     let begin = date.to_zoned_datetime(now.time_zone().clone()).ok().filter(|begin| begin > now);
     begin.ok_or_else(|| ForecastError::NotAfterNow(date.to_string()))
 }

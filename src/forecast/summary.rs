@@ -11,8 +11,9 @@ use super::history::CycleKey;
 use super::simulate::{Trace, TracedEnd, TracedRun, has_failed};
 use super::start::{ForecastError, ForecastRules, Start};
 use super::what_if::WhatIf;
+pub use nowcast_core::TimeRange;
 use nowcast_core::run::Stage;
-use nowcast_core::{ExpectedForecast, NextWorker, OpenDeadline, TimeRange};
+use nowcast_core::{ExpectedForecast, NextWorker, OpenDeadline};
 
 /// A forecast.
 #[derive(Debug, Clone, PartialEq, Serialize)]
