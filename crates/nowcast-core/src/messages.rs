@@ -494,8 +494,5 @@ const LONGEST_NAME: usize = 200;
 
 /// Return a name that anybody may have sent, cut if it is too long for a line.
 fn shortened(name: &str) -> Cow<'_, str> {
-    match name.char_indices().nth(LONGEST_NAME) {
-        Some((end, _)) => format!("{}…", &name[..end]).into(),
-        None => name.into(),
-    }
+    error_text::cut(name, LONGEST_NAME)
 }
