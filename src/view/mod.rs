@@ -13,6 +13,7 @@ pub mod daemons;
 pub mod failures;
 pub mod hint;
 pub mod message;
+pub mod rewind;
 pub mod run;
 pub mod system;
 pub mod times;

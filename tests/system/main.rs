@@ -39,6 +39,7 @@ mod production;
 mod redelivery;
 mod reload;
 mod resending;
+mod rewind;
 mod rules_replay;
 mod runner;
 mod scheduler;

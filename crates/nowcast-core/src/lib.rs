@@ -45,6 +45,8 @@ pub mod parked;
 pub mod policy;
 pub mod record;
 pub mod requested_launch;
+pub mod rewind;
+mod rewinding;
 pub mod rules;
 pub mod run;
 pub mod runs;
@@ -70,6 +72,7 @@ pub use notice::Notice;
 pub use policy::{CycleMessage, CyclesPolicy, Expectation, Limits, Policy, RegisteredWorker};
 pub use record::{Change, Record};
 pub use requested_launch::RequestedLaunch;
+pub use rewind::Rewind;
 pub use rules::{
     JoinRequest, LogLine, Requirement, ReturnedLaunches, RuleCallResult, RuleError, RuleFile, RuleInput,
     Rules,

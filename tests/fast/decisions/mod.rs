@@ -12,6 +12,7 @@ mod messages;
 mod notes;
 mod notices;
 mod parked;
+mod rewind;
 mod runs;
 mod slots;
 mod story;
