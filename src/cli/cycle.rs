@@ -157,22 +157,24 @@ impl CyclePage {
                 terminal.letters(&format!("  … and {more} more: nowcast runs --cycle {}", self.view.cycle)),
             );
         }
-        let indented = |lines: Vec<String>| -> Vec<String> {
-            shortened(lines).iter().flat_map(|line| terminal.wrap(&format!("  {line}"), 4)).collect()
-        };
-        section(&mut lines, "OPEN", indented(open_lines(&self.view)));
-        section(&mut lines, "TO COME", indented(to_come_lines(&self.view, context)));
+        section(&mut lines, "OPEN", indented(open_lines(&self.view), terminal));
+        section(&mut lines, "TO COME", indented(to_come_lines(&self.view, context), terminal));
         let hint = |hint: &Hint| match &hint.effect {
             Some(effect) => format!("{}  {effect}", hint.command),
             None => hint.command.clone(),
         };
-        section(&mut lines, "TRY", indented(self.view.hints.iter().map(hint).collect()));
+        section(&mut lines, "TRY", indented(self.view.hints.iter().map(hint).collect(), terminal));
         lines
     }
 }
 
 /// The lines of a list that people see; JSON has all.
 const MOST_LINES: usize = 50;
+
+/// Return the lines below a heading, at most some of them.
+pub(super) fn indented(lines: Vec<String>, terminal: &Terminal) -> Vec<String> {
+    shortened(lines).iter().flat_map(|line| terminal.wrap(&format!("  {line}"), 4)).collect()
+}
 
 fn shortened(mut lines: Vec<String>) -> Vec<String> {
     let more = lines.len().saturating_sub(MOST_LINES);
@@ -183,7 +185,7 @@ fn shortened(mut lines: Vec<String>) -> Vec<String> {
     lines
 }
 
-fn section(lines: &mut Vec<String>, heading: &str, below: Vec<String>) {
+pub(super) fn section(lines: &mut Vec<String>, heading: &str, below: Vec<String>) {
     if !below.is_empty() {
         lines.push(heading.to_owned());
         lines.extend(below);

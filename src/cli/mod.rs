@@ -36,6 +36,7 @@ mod print;
 mod read_only;
 mod requirements;
 mod rerun;
+mod rewind;
 mod rules;
 mod runner;
 mod runs;

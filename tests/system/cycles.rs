@@ -434,7 +434,12 @@ fn a_cycle_shows_its_runs_and_joins_and_what_is_still_to_come() {
     let states = cycles(&system, &[]);
     assert_eq!(states[0]["state"], "held", "{states:#?}");
     let answer = system.operate(&["rerun", &number]);
-    assert!(answer.contains("pair of cycle a is complete and will not launch again"), "{answer}");
+    assert!(
+        answer.contains(
+            "pair of cycle a is complete and will not launch again (nowcast rerun --cycle a --from dated rewinds the cycle)"
+        ),
+        "{answer}"
+    );
     let only = system.operation(&["status", "--cycle", "b", "--json"]).1;
     let only: serde_json::Value = serde_json::from_str(&only).expect("JSON");
     assert_eq!((&only["pending"], &only["cycles"]), (&serde_json::json!([]), &serde_json::json!([])));

@@ -40,6 +40,7 @@ mod python_package;
 mod redelivery;
 mod reload;
 mod resending;
+mod rewind;
 mod rules_replay;
 mod runner;
 mod scheduler;

@@ -231,6 +231,26 @@ impl Cycles {
         }
     }
 
+    /// Forget messages of a cycle. The last message of a worker and type is then the one before, as far as it is noted: without its payload
+    /// within the cycle, and that of another cycle among all messages.
+    pub(crate) fn rewind(&mut self, cycle: &Cycle, messages: &[Number]) {
+        let data = Arc::make_mut(&mut self.0);
+        let messages: BTreeSet<Number> = messages.iter().copied().collect();
+        let Some(kept) = data.kept.get_mut(cycle) else { return };
+        for (worker, r#type) in kept.notes.remove(&messages) {
+            let chains = kept.notes.chains(&worker).flat_map(|(_, chain)| &chain.messages);
+            let of_type = chains.filter(|message| message.r#type == r#type);
+            let Some(before) = of_type.max_by_key(|message| message.message) else { continue };
+            let (message, at, cycle, payload) = (before.message, before.at, Some(cycle.clone()), None);
+            kept.notes.set_last(&worker, &r#type, LastMessage { message, at, cycle, payload });
+        }
+        for (worker, r#type) in data.all.remove(&messages) {
+            let of_cycles = data.kept.values().filter_map(|kept| kept.notes.last(&worker, &r#type));
+            let Some(before) = of_cycles.max_by_key(|last| last.message).cloned() else { continue };
+            data.all.set_last(&worker, &r#type, before);
+        }
+    }
+
     /// Forget a cycle, but not that there was one.
     pub(crate) fn forget(&mut self, cycle: &Cycle) {
         let data = Arc::make_mut(&mut self.0);

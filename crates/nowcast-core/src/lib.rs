@@ -48,6 +48,8 @@ pub mod parked;
 pub mod policy;
 pub mod record;
 pub mod requested_launch;
+pub mod rewind;
+mod rewinding;
 pub mod rules;
 pub mod run;
 pub mod runs;
@@ -76,6 +78,7 @@ pub use open_deadline::OpenDeadline;
 pub use policy::{CycleMessage, CyclesPolicy, Expectation, Limits, Policy, RegisteredWorker};
 pub use record::{Change, Record};
 pub use requested_launch::RequestedLaunch;
+pub use rewind::Rewind;
 pub use rules::{
     JoinRequest, LogLine, Requirement, ReturnedLaunches, RuleCallResult, RuleError, RuleFile, RuleInput,
     Rules,

@@ -3,7 +3,7 @@
 //! A message is noted before its rule is called. A run with its retries and reruns is one *chain*: its latest run counts, with all
 //! of its messages. Nothing here knows which cycles there are.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -139,6 +139,41 @@ impl Notes {
     /// Return the chains of a worker, oldest first.
     pub fn chains(&self, worker: &str) -> impl Iterator<Item = (Number, &Chain)> {
         self.0.chains.get(worker).into_iter().flatten().map(|(number, chain)| (*number, chain))
+    }
+
+    /// Return the messages that count in joins, by worker, the oldest chain of each first.
+    pub fn messages(&self) -> impl Iterator<Item = (&str, &ChainMessage)> {
+        self.0.chains.iter().flat_map(|(worker, chains)| {
+            chains.values().flat_map(|chain| &chain.messages).map(|message| (worker.as_str(), message))
+        })
+    }
+
+    /// Forget messages. Return the workers and types whose last message was one of them.
+    pub(crate) fn remove(&mut self, messages: &BTreeSet<Number>) -> Vec<(String, String)> {
+        let data = Arc::make_mut(&mut self.0);
+        data.chains.retain(|_, chains| {
+            chains.retain(|_, chain| {
+                chain.messages.retain(|message| !messages.contains(&message.message));
+                !chain.messages.is_empty()
+            });
+            !chains.is_empty()
+        });
+        let mut removed = Vec::new();
+        data.last.retain(|worker, types| {
+            types.retain(|r#type, last| {
+                let is_removed = messages.contains(&last.message);
+                removed.extend(is_removed.then(|| (worker.clone(), r#type.clone())));
+                !is_removed
+            });
+            !types.is_empty()
+        });
+        removed
+    }
+
+    /// Make a message the last one of a worker and type.
+    pub(crate) fn set_last(&mut self, worker: &str, r#type: &str, last: LastMessage) {
+        let data = Arc::make_mut(&mut self.0);
+        data.last.entry(worker.to_owned()).or_default().insert(r#type.to_owned(), last);
     }
 
     /// Note a message, with its payload unless that is too large.

@@ -141,6 +141,7 @@ impl State {
     pub(super) fn cycles_of(&self, change: &Change) -> Vec<Cycle> {
         match change {
             Change::Noted(note) => note.cycle.iter().cloned().collect(),
+            Change::CycleRewound { cycle, .. } => vec![cycle.clone()],
             Change::Run(run) => run.cycle.iter().cloned().collect(),
             Change::Join(join) => join.cycle.iter().cloned().collect(),
             Change::Parked(parked) => parked.cycles().cloned().collect(),

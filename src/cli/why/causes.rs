@@ -289,6 +289,7 @@ pub(super) fn command_text(command: &Command) -> String {
         Command::CancelCycle { cycle, .. } => format!("nowcast cycle cancel {cycle}"),
         Command::ResumeCycle { cycle } => format!("nowcast cycle resume {cycle}"),
         Command::SkipCycle { cycle, .. } => format!("nowcast cycle skip {cycle}"),
+        Command::Rewind(rewind) => format!("nowcast rerun --cycle {} --from {}", rewind.cycle, rewind.from),
         Command::Backfill { launches, .. } => match launches.first() {
             Some(worker) => {
                 format!("nowcast backfill {}, {}", worker.name(), counted(launches.len(), "cycle", "cycles"))

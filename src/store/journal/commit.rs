@@ -294,6 +294,7 @@ fn write_change(connection: &Connection, by: Number, change: &Change) -> rusqlit
         | Change::CycleSeen { .. }
         | Change::CycleLaunched { .. }
         | Change::CycleMarked { .. }
+        | Change::CycleRewound { .. }
         | Change::CycleForgotten(_) => Ok(()),
         Change::Run(run) => put_run(connection, by, run),
         Change::Join(join) => put_join(connection, join),

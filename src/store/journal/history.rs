@@ -8,15 +8,15 @@ use jiff::{SignedDuration, Timestamp, ZonedDateTime};
 use rusqlite::{Connection, OptionalExtension};
 
 use super::filter::{EventFilter, RunFilter};
-use super::find::{self, Acknowledgement, Kept};
+use super::find::{self, Acknowledgement, Kept, MessageOfCycle};
 use super::{DATABASE, Journal, JournalError, clock, fold, load, order, row, schema};
 use nowcast_core::Join;
 use nowcast_core::expected::Expected;
 use nowcast_core::hold::Hold;
 use nowcast_core::parked::Parked;
 use nowcast_core::{
-    Change, Clock, ClockReading, Cycle, Cycles, LaunchedTimes, NextWorker, Number, Policy, Record, RuleFile,
-    Run, State, Steady,
+    Change, Clock, ClockReading, Cycle, Cycles, LaunchedTimes, NextWorker, Number, Policy, Record, Rewind,
+    RuleFile, Run, State, Steady,
 };
 use pyyaml::Map;
 
@@ -184,17 +184,35 @@ impl History {
         self.ask(|connection| find::runs(connection, filter))
     }
 
-    /// The runs for which the messages of a cycle report, by message, among the events from one to another.
+    /// Return the messages of a cycle among the events from one to another, oldest first.
     ///
     /// # Errors
     ///
     /// See [`History::event`].
-    pub fn runs_of_messages(
+    pub fn messages_of_cycle(
         &self,
         cycle: &Cycle,
         within: (Number, Number),
-    ) -> JournalResult<BTreeMap<Number, Number>> {
-        self.ask(|connection| find::runs_of_messages(connection, cycle.as_str(), within))
+    ) -> JournalResult<Vec<MessageOfCycle>> {
+        self.ask(|connection| find::messages_of_cycle(connection, cycle.as_str(), within))
+    }
+
+    /// Return the commands that rewound a cycle, among the events from one to another, oldest first.
+    ///
+    /// # Errors
+    ///
+    /// See [`History::event`].
+    pub fn rewinds(&self, cycle: &Cycle, within: (Number, Number)) -> JournalResult<Vec<(Number, Rewind)>> {
+        self.ask(|connection| find::rewinds(connection, cycle.as_str(), within))
+    }
+
+    /// Return the joins that count from their opening on and that an event from one number to another opened, counted in or closed.
+    ///
+    /// # Errors
+    ///
+    /// See [`History::event`].
+    pub fn joins_without_cycle(&self, within: (Number, Number)) -> JournalResult<Vec<Kept<Join>>> {
+        self.ask(|connection| find::joins_without_cycle(connection, within))
     }
 
     /// Return the runs that an event caused, including those that waited in a join first; oldest first.

@@ -13,6 +13,7 @@ mod messages;
 mod notes;
 mod notices;
 mod parked;
+mod rewind;
 mod runs;
 mod slots;
 pub mod story;

@@ -178,7 +178,7 @@ impl Decision<'_> {
         kept.is_some_and(|kept| matches!(kept.mark, Some(CycleMark::Cancelled { .. })))
     }
 
-    fn kept_cycle(&self, cycle: &Cycle) -> Result<KeptCycle, String> {
+    pub(super) fn kept_cycle(&self, cycle: &Cycle) -> Result<KeptCycle, String> {
         let kept = self.state.cycles.get(cycle).cloned();
         kept.ok_or_else(|| format!("there is no cycle {cycle}; \"nowcast cycles\" lists cycles"))
     }
