@@ -102,19 +102,19 @@ fn a_broker_that_is_reloaded_and_stopped() {
 fn a_broker_with_two_managers() {
     let mut system = system().prepare();
     system.start_broker();
-    let stranger = system.context.socket(zmq::ROUTER).expect("a socket");
-    stranger.set_rcvtimeo(60_000).expect("a timeout");
-    stranger.connect(&format!("tcp://127.0.0.1:{}", system.manager_port)).expect("a connection");
+    let unidentified = system.context.socket(zmq::ROUTER).expect("a socket");
+    unidentified.set_rcvtimeo(60_000).expect("a timeout");
+    unidentified.connect(&format!("tcp://127.0.0.1:{}", system.manager_port)).expect("a connection");
     let worker = system.connect();
     worker.send("the body", 0).expect("sent");
-    let mut reply = stranger.recv_multipart(0).expect("a request");
+    let mut reply = unidentified.recv_multipart(0).expect("a request");
     let ticket = std::mem::replace(&mut reply[1], Ticket { epoch: 1, number: 1 }.to_frame().to_vec());
-    stranger.send_multipart(&reply, 0).expect("sent");
+    unidentified.send_multipart(&reply, 0).expect("sent");
     system.wait_for_log("broker", "that is not open was discarded");
     reply[1] = ticket;
-    stranger.send_multipart(reply, 0).expect("sent");
+    unidentified.send_multipart(reply, 0).expect("sent");
     worker.recv_bytes(0).expect("the reply");
-    drop(stranger);
+    drop(unidentified);
 
     system.start_manager(&[]);
     system.wait_for_log("broker", "manager connected");

@@ -224,7 +224,7 @@ fn a_rewind_that_would_leave_something_out_is_refused_and_changes_nothing() {
         refusal(manager, changed)
     };
     let unknown = refused(&mut manager, &|rewind| rewind.cycle = cycle("z"));
-    assert_eq!(unknown, "there is no cycle z; nowcast cycles lists cycles");
+    assert_eq!(unknown, "there is no cycle z; \"nowcast cycles\" lists cycles");
     let future = refused(&mut manager, &|rewind| {
         rewind.messages.insert(Number(9_999));
     });
@@ -268,7 +268,10 @@ fn a_rewind_that_would_leave_something_out_is_refused_and_changes_nothing() {
     manager.asks(Command::Discard { number: Number(parked) });
 
     manager.asks(Command::CancelCycle { cycle: cycle("a"), reason: None });
-    assert_eq!(refused(&mut manager, &|_| ()), "cycle a is cancelled; nowcast cycle resume a continues it");
+    assert_eq!(
+        refused(&mut manager, &|_| ()),
+        "cycle a is cancelled; \"nowcast cycle resume a\" continues it"
+    );
 }
 
 #[test]
