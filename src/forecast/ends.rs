@@ -4,7 +4,7 @@
 //! run does is decided by its past: the end of each run is predicted from the others.
 
 use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Timestamp, ToSpan};
+use jiff::{Timestamp, ToSpan};
 
 use super::history::{PastEnd, PastRun};
 
@@ -20,11 +20,8 @@ const CLEARLY_BETTER: i128 = 80;
 pub enum Ends {
     /// After a duration.
     AfterDuration,
-    /// At a time of day, but not before they have run for the shortest duration of the past.
-    ByClock {
-        /// The shortest duration.
-        shortest: SignedDuration,
-    },
+    /// At a time of day, but not before their launch.
+    ByClock,
 }
 
 impl Ends {
@@ -40,29 +37,25 @@ impl Ends {
                 clocks.push(zone.to_datetime(*at).duration_since(midnight).as_millis());
             }
         }
-        let Some(shortest) = durations.iter().min().copied() else { return Self::AfterDuration };
         let is_by_clock =
             durations.len() >= FEWEST && error(clocks) * 100 < error(durations) * CLEARLY_BETTER;
-        // A duration of the past fits.
-        let shortest = SignedDuration::from_millis(i64::try_from(shortest).unwrap_or(0));
-        if is_by_clock { Self::ByClock { shortest } } else { Self::AfterDuration }
+        if is_by_clock { Self::ByClock } else { Self::AfterDuration }
     }
 
     /// Return when a run that is launched at a moment would end as a past one did. Of a past run that did not end by itself, it is when
     /// it was last known to run.
     #[must_use]
     pub fn end(self, past: &PastRun, launched: Timestamp, zone: &TimeZone) -> Timestamp {
-        let after = |span| launched.checked_add(span).unwrap_or(Timestamp::MAX);
         match (self, &past.end) {
-            (Self::ByClock { shortest }, PastEnd::Ended { at, .. }) => {
+            (Self::ByClock, PastEnd::Ended { at, .. }) => {
                 let (past_day, day) =
                     (zone.to_datetime(past.launched).date(), zone.to_datetime(launched).date());
                 let days = past_day.until(day).map_or(0, |span| span.get_days());
                 let end = zone.to_datetime(*at).checked_add(days.days()).ok();
                 let end = end.and_then(|end| zone.to_timestamp(end).ok());
-                end.unwrap_or(launched).max(after(shortest))
+                end.unwrap_or(launched).max(launched)
             }
-            _ => after(past.end.after()),
+            _ => launched.checked_add(past.end.after()).unwrap_or(Timestamp::MAX),
         }
     }
 }

@@ -15,6 +15,9 @@ pub use nowcast_core::TimeRange;
 use nowcast_core::run::Stage;
 use nowcast_core::{ExpectedForecast, NextWorker, OpenDeadline};
 
+/// The most runs of a path that decides an end.
+const LONGEST_PATH: usize = 50;
+
 /// A forecast.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Forecast {
@@ -204,24 +207,24 @@ type Places = Vec<(usize, usize)>;
 struct Paths<'a> {
     traces: &'a [Trace],
     runs: BTreeMap<&'a RunKey, (usize, Places)>,
-    /// A launch of each, by number.
-    workers: Vec<&'a NextWorker>,
+    /// A launch of each as text, by number.
+    names: Vec<String>,
     /// For each future, the number of each run.
     numbers: Vec<Vec<usize>>,
 }
 
 impl<'a> Paths<'a> {
     fn new(traces: &'a [Trace]) -> Self {
-        let mut paths = Self { traces, runs: BTreeMap::new(), workers: Vec::new(), numbers: Vec::new() };
+        let mut paths = Self { traces, runs: BTreeMap::new(), names: Vec::new(), numbers: Vec::new() };
         for (future, trace) in traces.iter().enumerate() {
             let mut numbers = Vec::with_capacity(trace.runs.len());
             for (position, run) in trace.runs.iter().enumerate() {
-                let next = paths.workers.len();
+                let next = paths.names.len();
                 let (number, places) = paths.runs.entry(&run.key).or_insert_with(|| (next, Vec::new()));
                 places.push((future, position));
                 numbers.push(*number);
                 if *number == next {
-                    paths.workers.push(&run.worker);
+                    paths.names.push(shown(&run.worker));
                 }
             }
             paths.numbers.push(numbers);
@@ -229,10 +232,10 @@ impl<'a> Paths<'a> {
         paths
     }
 
-    /// The numbers of the runs that lead to a place, itself last.
+    /// The numbers of the runs that lead to a place, itself last; of a long path its end.
     fn leading_to(&self, (future, position): (usize, usize)) -> Vec<usize> {
         let (mut path, mut next) = (Vec::new(), Some(position));
-        while let Some(position) = next {
+        while let Some(position) = next.filter(|_| path.len() < LONGEST_PATH) {
             path.push(self.numbers[future][position]);
             // A run is decided by one that was launched before it.
             next = self.traces[future].runs[position].decided_by.filter(|before| *before < position);
@@ -253,7 +256,7 @@ impl<'a> Paths<'a> {
         // Of equally frequent ones, the first.
         let usual = counts.into_iter().rev().max_by_key(|(_, count)| *count);
         let path = usual.map(|(path, _)| path).unwrap_or_default();
-        path.into_iter().map(|number| shown(self.workers[number])).collect()
+        path.into_iter().map(|number| self.names[number].clone()).collect()
     }
 }
 

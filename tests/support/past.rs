@@ -121,6 +121,19 @@ impl Past {
         self.journal.commit(&std::mem::take(&mut self.records)).expect("committed");
     }
 
+    /// The running run of a worker.
+    pub fn running(&self, worker: &str) -> RunId {
+        let mut running = self.clockwork.state.runs.running();
+        running.find(|run| run.worker.name() == worker).expect("a running run").id
+    }
+
+    /// An operator gives a command now.
+    pub fn command(&mut self, command: Command) {
+        let user = "the test".to_owned();
+        let event = Event::Command { call: None, user, command, historical_checklist: None };
+        self.happens(event, &mut |_| unreachable!("nothing is launched"));
+    }
+
     /// The present, for a forecast.
     pub fn now(&self) -> ZonedDateTime {
         self.clockwork.now().clone()
