@@ -4,6 +4,7 @@
 mod ack;
 mod act;
 mod backfill;
+mod backtest;
 mod bounded;
 mod broker;
 mod checklist;

@@ -33,20 +33,34 @@ pub fn simulate(
     what_if: &WhatIf,
     draws: Draws,
 ) -> Result<Vec<Trace>, ForecastError> {
+    let odds = Odds::new(&start.past, &start.running, draws.seed, start.begin.timestamp(), start.today);
+    simulate_by(start, &odds, rules, what_if, draws)
+}
+
+/// Simulate the draws by these odds. There are fewer of them if there is no time left.
+///
+/// # Errors
+/// The journal cannot be read, or the rules cannot be used any more.
+pub fn simulate_by(
+    start: &Start,
+    odds: &Odds<'_>,
+    rules: &ForecastRules,
+    what_if: &WhatIf,
+    draws: Draws,
+) -> Result<Vec<Trace>, ForecastError> {
     let begun = Instant::now();
     let has_failed = AtomicBool::new(false);
     let is_over = || {
         let is_late = draws.limit.is_some_and(|limit| begun.elapsed() > limit);
         is_late || has_failed.load(Ordering::Relaxed)
     };
-    let odds = Odds::new(&start.past, &start.running, draws.seed, start.begin.timestamp(), start.today);
     let cores = thread::available_parallelism().map_or(1, NonZero::get);
     let count = usize::try_from(draws.count).unwrap_or(usize::MAX);
     let threads = cores.clamp(1, count.max(1));
     let share = |thread: usize| -> Result<Vec<(usize, Trace)>, ForecastError> {
         let engine = rules.load()?;
         let sent = SentMessages::new(History::open(&start.journal)?);
-        let mut simulation = Simulation::new(start, &odds, what_if, &engine, sent);
+        let mut simulation = Simulation::new(start, odds, what_if, &engine, sent);
         let mut traces = Vec::new();
         for (index, draw) in (0..count).zip(0..draws.count).skip(thread).step_by(threads) {
             match simulation.run(draw, &is_over)? {

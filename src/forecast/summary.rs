@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::draw::RunKey;
 use super::futures::{self, Draws};
 use super::history::CycleKey;
+use super::range::range;
 use super::simulate::{Trace, TracedEnd, TracedRun, has_failed};
 use super::start::{ForecastError, ForecastRules, Start};
 use super::what_if::WhatIf;
@@ -365,15 +366,6 @@ fn failed_rules(traces: &[Trace]) -> Vec<FailedRule> {
         probability: share(futures.len(), traces.len()),
     };
     found.into_iter().map(rule).collect()
-}
-
-/// Return the times that a tenth, half and nine tenths do not exceed; `None` of none.
-fn range(mut times: Vec<Timestamp>) -> Option<TimeRange> {
-    times.sort_unstable();
-    let last = times.len().checked_sub(1)?;
-    // The nearest one.
-    let quantile = |tenths: usize| times[(last * tenths + 5) / 10];
-    Some(TimeRange { p10: quantile(1), median: quantile(5), p90: quantile(9) })
 }
 
 /// Return the share of some in all, in steps of a thousandth.

@@ -395,6 +395,17 @@ impl History {
         self.ask(|connection| find::rule_files(connection, generation))
     }
 
+    /// The time of the event before an event.
+    ///
+    /// # Errors
+    ///
+    /// See [`History::event`].
+    pub fn time_before(&self, number: Number) -> JournalResult<Option<Timestamp>> {
+        let before = Number(number.0.saturating_sub(1));
+        let event = self.ask(|connection| find::event_until(connection, before))?;
+        Ok(event.map(|event| event.at.timestamp()))
+    }
+
     /// The number of the last event; 0 if there is none.
     ///
     /// # Errors
