@@ -168,8 +168,8 @@ pub struct PastRuns {
     cycles: Vec<PastCycle>,
     cycle_of: BTreeMap<CycleKey, CycleIndex>,
     by_like: Vec<Vec<RunIndex>>,
-    /// The runs that sent messages.
-    senders: HashMap<Number, RunIndex>,
+    /// The runs that sent messages, in the order of the messages.
+    senders: Vec<(Number, RunIndex)>,
 }
 
 impl PastRuns {
@@ -215,7 +215,7 @@ impl PastRuns {
             cycles: Vec::new(),
             cycle_of: BTreeMap::new(),
             by_like: Vec::new(),
-            senders: HashMap::new(),
+            senders: Vec::new(),
         }
     }
 
@@ -223,7 +223,9 @@ impl PastRuns {
     fn add(&mut self, run: PastRun) {
         // There are fewer runs than 32 bits count: each has a row of hundreds of bytes.
         let index = RunIndex(u32::try_from(self.runs.len()).unwrap_or(u32::MAX));
-        self.senders.extend(run.messages.iter().map(|sent| (sent.message, index)));
+        for sent in &run.messages {
+            self.add_sender(sent.message, index);
+        }
         let of_cycle = &mut self.cycles[run.cycle.0 as usize];
         of_cycle.is_open |= matches!(run.end, PastEnd::Censored { is_open: true, .. });
         of_cycle.runs.push(index);
@@ -302,7 +304,8 @@ impl PastRuns {
     /// Return the run that sent a message.
     #[must_use]
     pub fn sender(&self, message: Number) -> Option<&PastRun> {
-        self.senders.get(&message).map(|index| self.run(*index))
+        let place = self.senders.binary_search_by_key(&message, |(message, _)| *message).ok()?;
+        Some(self.run(self.senders[place].1))
     }
 
     /// Return the cycle of a label or day.
@@ -346,6 +349,15 @@ impl PastRuns {
             }
             CycleKey::Day(day) => RunDates { args, cycle: None, day: *day },
         }
+    }
+
+    /// Most messages come in the order of their runs.
+    fn add_sender(&mut self, message: Number, run: RunIndex) {
+        let place = match self.senders.last() {
+            Some((last, _)) if *last > message => self.senders.partition_point(|(other, _)| *other < message),
+            _ => self.senders.len(),
+        };
+        self.senders.insert(place, (message, run));
     }
 
     /// The local day of a moment.
@@ -417,13 +429,11 @@ impl PastReader {
         // Dates are found in the arguments as JSON, so that most rows make no list; only an escaped digit would be another one there.
         let is_escaped = attempt.args.contains("\\u");
         let args: Vec<String> = if is_escaped { serde_json::from_str(attempt.args)? } else { Vec::new() };
-        let date = if is_escaped {
-            dates::first(&args)
+        let (blanked, date) = if is_escaped {
+            (attempt.args.into(), dates::first(&args))
         } else {
-            dates::in_text(attempt.args).next().map(|found| found.date)
+            dates::blanked_with_first(attempt.args)
         };
-        let blanked =
-            if date.is_some() && !is_escaped { dates::blanked(attempt.args) } else { attempt.args.into() };
         self.looked_up.clear();
         for part in [attempt.worker, "\0", attempt.host, "\0", &blanked] {
             self.looked_up.push_str(part);
