@@ -110,7 +110,8 @@ fn message(row: &Row<'_>) -> rusqlite::Result<MessageRecord> {
             let run = whole.get("run").and_then(Value::as_str).map(str::to_owned);
             let payload = whole.get("payload").cloned().unwrap_or_default();
             let cycle = text(column::CYCLE)?.map(|label| cycle(&label)).transpose()?;
-            Some(Message { source, r#type, payload, id: text(column::MESSAGE_ID)?, run, cycle })
+            let id = text(column::MESSAGE_ID)?;
+            Some(Message { id, run, cycle, ..Message::new(source, r#type, payload) })
         }
         _ => None,
     };
