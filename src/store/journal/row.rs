@@ -213,6 +213,11 @@ pub(super) fn from_json<T: DeserializeOwned>(text: &str) -> rusqlite::Result<T> 
     serde_json::from_str(text).map_err(unreadable)
 }
 
+/// An error of a value, with the place where it is.
+pub(super) fn damaged(place: &str, error: &rusqlite::Error) -> rusqlite::Error {
+    unreadable(format!("{place}: {error}"))
+}
+
 /// A value in the database that was not written there by this program.
 fn unreadable(why: impl Into<Box<dyn Error + Send + Sync>>) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(0, Type::Text, why.into())
