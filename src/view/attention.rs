@@ -256,25 +256,26 @@ fn of_parked(parked: &Parked) -> Attention {
                 }),
                 format!("{}; not launched: {}", parked.reason, launches.len()),
             ),
-            match (join, parked.cycles().next()) {
-                // Only a cancelled cycle parks launches without a join.
-                (None, Some(cycle)) => vec![
-                    Hint::with_effect(
-                        format!("nowcast cycle resume {cycle}"),
-                        "launches all that is parked of it",
-                    ),
-                    Hint::new(format!("nowcast discard {number}")),
-                ],
-                _ => vec![
-                    Hint::new(format!("nowcast release {number}")),
-                    Hint::new(format!("nowcast discard {number}")),
-                ],
-            },
+            hints_for_parked(parked),
         ),
     };
     let mut cycles = labels(parked.cycles());
     cycles.dedup();
     Attention { since: Some(parked.at.timestamp()), cycles, hints, ..item.numbered(number) }
+}
+
+/// Return the commands that decide parked launches.
+#[must_use]
+pub fn hints_for_parked(parked: &Parked) -> Vec<Hint> {
+    let number = parked.id.0;
+    let launches = match (&parked.item, parked.cycles().next()) {
+        // Only a cancelled cycle parks launches without a join, and it refuses to release them.
+        (ParkedItem::Launches { join: None, .. }, Some(cycle)) => {
+            Hint::with_effect(format!("nowcast cycle resume {cycle}"), "launches all that is parked of it")
+        }
+        _ => Hint::with_effect(format!("nowcast release {number}"), "launches them"),
+    };
+    vec![launches, Hint::with_effect(format!("nowcast discard {number}"), "discards it")]
 }
 
 /// Return cycles as text.

@@ -79,7 +79,11 @@ impl RewindPlan {
             RunFilter { cycle: Some(cycle.to_string()), within: Some(within), ..RunFilter::default() };
         let mut runs = history.runs(&filter)?;
         runs.reverse();
-        let messages = history.messages_of_cycle(cycle, within)?;
+        let mut messages = history.messages_of_cycle(cycle, within)?;
+        for message in messages.iter_mut().filter(|message| message.run.is_none()) {
+            // A late report of a closed run counts in its chain.
+            message.run = kept.notes.chain_of(&message.worker, message.number);
+        }
         let is_of_cycle = |join: &&Join| join.cycle.as_ref() == Some(cycle);
         let joins: BTreeMap<Number, &Join> =
             views.joins().filter(is_of_cycle).map(|join| (join.id, join)).collect();

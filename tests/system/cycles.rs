@@ -203,6 +203,16 @@ fn a_cancelled_cycle_is_stopped_and_parks_what_its_messages_launch_until_it_is_r
         (status.matches("LAUNCHES").count() == 2).then_some(())
     });
     refusal(&system, &["launch", "--cycle", "a", "dated"], 1, "nowcast cycle resume a");
+    // Everything that shows them says what to do.
+    let status: serde_json::Value =
+        serde_json::from_str(&system.operation(&["status", "--json"]).1).expect("JSON");
+    let attention = status["attention"].as_array().expect("a list");
+    let parked = attention.iter().find(|item| item["kind"] == "launches").expect("parked launches");
+    let number = parked["number"].to_string();
+    for shown in [parked.to_string(), system.operate(&["why", "dated"]), system.operate(&["why", &number])] {
+        assert!(shown.contains("nowcast cycle resume a") && !shown.contains("nowcast release"), "{shown}");
+        assert!(shown.contains(&format!("nowcast discard {number}")), "{shown}");
+    }
     refusal(&system, &["cycle", "cancel", "a"], 1, "cycle a is cancelled already");
     refusal(&system, &["cycle", "skip", "a"], 1, "cycle a is cancelled already");
     let holds = system.operation(&["status", "--json"]).1;

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::clock::{Steady, TimePoint};
 use crate::cycle::Cycle;
-use crate::notes::{LARGEST_CYCLE_PAYLOAD, LARGEST_PAYLOAD, LastMessage, Note, Notes};
+use crate::notes::{Chain, LARGEST_CYCLE_PAYLOAD, LARGEST_PAYLOAD, LastMessage, Note, Notes};
 use crate::run::Number;
 use pyyaml::Value;
 
@@ -164,6 +164,11 @@ impl Cycles {
         }
     }
 
+    /// Return the chains of a worker, of any cycle and of none, oldest first.
+    pub fn chains(&self, worker: &str) -> impl Iterator<Item = (Number, &Chain)> {
+        self.0.all.chains(worker)
+    }
+
     /// Return the chains of a worker that have a message in a scope, each with the first such message, in the order of those.
     /// `type` is that of the message; `None` for any.
     #[must_use]
@@ -175,7 +180,7 @@ impl Cycles {
             },
             NoteScope::Since(moment) => (&self.0.all, *moment),
         };
-        let first = |(number, chain): (Number, &crate::notes::Chain)| {
+        let first = |(number, chain): (Number, &Chain)| {
             let mut counting = chain.messages.iter().filter(|message| {
                 message.at >= since && r#type.is_none_or(|r#type| message.r#type == r#type)
             });

@@ -250,6 +250,11 @@ impl Decision<'_> {
             return Reply::new("unregistered message type", Outcome::Refused(text));
         };
         self.log(Level::Debug, format!("received message from {source}: ({type}) {words}"));
+        if let Some(text) = &message.invalid_cycle {
+            let text = shortened(text);
+            let warning = format!("{source}: ({type}) names the invalid cycle {text:?}, which is ignored");
+            self.log(Level::Warning, warning);
+        }
         match r#type.as_str() {
             "clear checklist" => {
                 self.clear_checklist();

@@ -141,6 +141,13 @@ impl Notes {
         self.0.chains.get(worker).into_iter().flatten().map(|(number, chain)| (*number, chain))
     }
 
+    /// Return the chain in which a message of a worker counts.
+    #[must_use]
+    pub fn chain_of(&self, worker: &str, message: Number) -> Option<Number> {
+        let counts = |chain: &Chain| chain.messages.iter().any(|counting| counting.message == message);
+        self.chains(worker).find(|(_, chain)| counts(chain)).map(|(number, _)| number)
+    }
+
     /// Return the messages that count in joins, by worker, the oldest chain of each first.
     pub fn messages(&self) -> impl Iterator<Item = (&str, &ChainMessage)> {
         self.0.chains.iter().flat_map(|(worker, chains)| {

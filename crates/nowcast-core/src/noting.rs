@@ -9,7 +9,7 @@ use crate::message::Message;
 use crate::notes::Note;
 use crate::policy::CycleMessage;
 use crate::record::Change;
-use crate::run::{Run, RunId};
+use crate::run::{Number, Run, RunId};
 use crate::state::State;
 use jiff::Timestamp;
 
@@ -25,13 +25,17 @@ impl Decision<'_> {
         run: Option<&Run>,
         at: Timestamp,
     ) {
+        let (run, origin) = match id {
+            Some(id) => (Some(id), run.and_then(|run| run.origin)),
+            None => self.chain_of_closed_run(message).unzip(),
+        };
         let note = Note {
             message: self.number,
             worker: message.source.clone(),
             r#type: message.r#type.clone(),
             at,
-            run: id,
-            origin: run.and_then(|run| run.origin),
+            run,
+            origin: origin.filter(|origin| Some(*origin) != run),
             cycle: message.cycle.clone(),
         };
         self.has_noted = true;
@@ -39,6 +43,24 @@ impl Decision<'_> {
         if let Some(cycle) = &message.cycle {
             self.mark_if_done(cycle);
         }
+    }
+
+    /// Return the run that a message names, and its chain, if the run is closed and was the sender's. A late report counts in its chain, so
+    /// that the run does not count twice.
+    fn chain_of_closed_run(&self, message: &Message) -> Option<(RunId, RunId)> {
+        let named = Number(message.run.as_ref()?.parse().ok()?);
+        if self.state.runs.contains_key(&named) {
+            return None;
+        }
+        let worker = &message.source;
+        let mut chains = self.state.cycles.chains(worker);
+        let noted = chains.find(|(number, chain)| *number == named || chain.run == Some(named));
+        // A failed attempt that is retried is not noted.
+        let retry = || {
+            self.state.runs.values().find(|run| run.retry_of == Some(named) && run.worker.name() == worker)
+        };
+        let chain = noted.map(|(number, _)| number).or_else(|| retry().map(Run::chain))?;
+        Some((named, chain))
     }
 
     /// Mark the cycles that are done by a configuration that was not in force when their messages came.
