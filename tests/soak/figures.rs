@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_flat_after_the_first_sixth_is_no_problem() {
+    fn what_is_flat_after_the_first_sixth_passes() {
         let flat = figures(&[(1_000, 5), (9_000, 20), (9_000 + MEMORY_SLACK, 20 + DESCRIPTOR_SLACK), (1, 1)]);
         assert_eq!(flat.problems(), Vec::<String>::new());
     }

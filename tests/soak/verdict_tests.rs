@@ -40,7 +40,7 @@ fn without_a_reply_a_launch_may_happen_or_not() {
 }
 
 #[test]
-fn a_killed_worker_may_not_have_begun_and_a_flaky_one_is_tried_again() {
+fn a_killed_worker_may_not_have_begun_and_a_flaky_one_is_retried() {
     let killed = ledger(&[&ACKNOWLEDGED[..], &["excuse t1 kill"]].concat());
     assert_eq!(launches(&killed, false), Vec::<String>::new());
 
