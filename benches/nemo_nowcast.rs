@@ -16,7 +16,7 @@ use support::system::{System, system};
 /// What each system is measured with: so many requests in flight, and so many kB of checklist.
 const LOADS: [(usize, usize); 4] = [(1, 0), (64, 0), (512, 0), (64, 146)];
 
-/// How often each load is measured. The median ratio counts.
+/// How many times each load is measured. The median ratio counts.
 const ROUNDS: usize = 5;
 
 /// How long a system is measured in a round.
