@@ -3,7 +3,7 @@
 use crate::alarm::Alarm;
 use crate::cycles::NoteScope;
 use crate::decide::Decision;
-use crate::identified_joins::MOST_SINCE;
+use crate::identified_joins::{MOST_BY_CYCLE, MOST_SINCE};
 use crate::join::{Join, list};
 use crate::join_identity::{IdentifiedJoin, JoinConflict, JoinEnd};
 use crate::level::Level;
@@ -48,11 +48,21 @@ impl Decision<'_> {
         let text = format!("join {} is made: {}", self.label(&join), progress(&join));
         self.log(Level::Debug, text);
         let released = self.update_identified(join);
+        self.bound_open_joins();
+        released
+    }
+
+    /// Park the oldest open join since a moment or by cycle, if there are too many.
+    fn bound_open_joins(&mut self) {
         if let Some(oldest) = self.state.joins.open_since_too_many().cloned() {
             let reason = format!("there are more than {MOST_SINCE} open joins since a moment");
             self.park_join(&oldest, Alarm::OverdueJoin, &format!("join {}: {reason}", self.label(&oldest)));
         }
-        released
+        if let Some(oldest) = self.state.joins.open_by_cycle_too_many().cloned() {
+            let reason = format!("there are more than {MOST_BY_CYCLE} open joins by cycle");
+            self.park_join(&oldest, Alarm::OverdueJoin, &format!("join {}: {reason}", self.label(&oldest)));
+            oldest.cycle.iter().for_each(|cycle| self.forget_parked_cycle(cycle));
+        }
     }
 
     /// An equal request of a known join changes nothing. A different one neither, but an operator must know.

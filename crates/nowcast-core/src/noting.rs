@@ -128,6 +128,21 @@ impl Decision<'_> {
         }
     }
 
+    /// Forget a cycle of which nothing but parked items is open, if there are too many cycles: what is parked would keep it.
+    pub(super) fn forget_parked_cycle(&mut self, cycle: &Cycle) {
+        let is_parked = |item| self.state.parked.contains_key(&item);
+        let is_too_many = self.state.cycles.kept().len() > MOST_CYCLES;
+        if is_too_many && self.state.activity.open_in(cycle).all(is_parked) {
+            self.log(
+                Level::Warning,
+                format!(
+                    "there are {MOST_CYCLES} cycles, so cycle {cycle} is forgotten: its launches are parked"
+                ),
+            );
+            self.forget_cycle(cycle.clone());
+        }
+    }
+
     fn forget_cycle(&mut self, cycle: Cycle) {
         for join in self.state.joins.ended_of(&cycle) {
             self.change(Change::JoinForgotten(join));
