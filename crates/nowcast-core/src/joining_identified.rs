@@ -31,7 +31,7 @@ impl Decision<'_> {
         };
         let JoinRequest { wait_for, launch, timeout, location, .. } = request;
         let identity = IdentifiedJoin { scope, wait_for, location, end: None, conflict: None };
-        let (requires, received) = identity.evaluate(&self.state.cycles);
+        let (requires, received) = identity.evaluate(&self.state.cycles, self.now);
         let join = Join {
             id: self.next_number(),
             name,
@@ -90,7 +90,7 @@ impl Decision<'_> {
         let mut released = Vec::new();
         for mut join in joins {
             let Some(identity) = &join.identity else { continue };
-            let (requires, received) = identity.evaluate(&self.state.cycles);
+            let (requires, received) = identity.evaluate(&self.state.cycles, self.now);
             if (&requires, &received) == (&join.requires, &join.received) {
                 continue;
             }

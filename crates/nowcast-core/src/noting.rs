@@ -30,6 +30,8 @@ impl Decision<'_> {
             worker: message.source.clone(),
             r#type: message.r#type.clone(),
             at,
+            // Of a message that was parked undecided, only the wall clock of that moment is known.
+            steady: Some(self.now.steady).filter(|_| at == self.now.wall),
             run: id,
             origin: run.and_then(|run| run.origin),
             cycle: message.cycle.clone(),
@@ -65,7 +67,7 @@ impl Decision<'_> {
         }
         let scope = NoteScope::Cycle(cycle.clone());
         let has_come = |message: &CycleMessage| {
-            !self.state.cycles.counting(&scope, &message.worker, Some(&message.r#type)).is_empty()
+            !self.state.cycles.counting(&scope, &message.worker, Some(&message.r#type), self.now).is_empty()
         };
         if policy.cycles.done.iter().all(has_come) {
             self.log(Level::Info, format!("cycle {cycle} is done"));
