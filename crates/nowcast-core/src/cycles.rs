@@ -8,7 +8,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::clock::{Steady, TimePoint};
+use crate::clock::{Now, Steady, TimePoint};
 use crate::cycle::Cycle;
 use crate::notes::{Chain, LARGEST_CYCLE_PAYLOAD, LARGEST_PAYLOAD, LastMessage, Note, Notes};
 use crate::run::Number;
@@ -170,19 +170,26 @@ impl Cycles {
     }
 
     /// Return the chains of a worker that have a message in a scope, each with the first such message, in the order of those.
-    /// `type` is that of the message; `None` for any.
+    /// `type` is that of the message; `None` for any. A moment is one of the wall clock as it is set now.
     #[must_use]
-    pub fn counting(&self, scope: &NoteScope, worker: &str, r#type: Option<&str>) -> Vec<(Number, Number)> {
+    pub fn counting(
+        &self,
+        scope: &NoteScope,
+        worker: &str,
+        r#type: Option<&str>,
+        now: Now,
+    ) -> Vec<(Number, Number)> {
         let (notes, since) = match scope {
             NoteScope::Cycle(cycle) => match self.get(cycle) {
-                Some(kept) => (&kept.notes, Timestamp::MIN),
+                Some(kept) => (&kept.notes, None),
                 None => return Vec::new(),
             },
-            NoteScope::Since(moment) => (&self.0.all, *moment),
+            NoteScope::Since(moment) => (&self.0.all, Some(*moment)),
         };
         let first = |(number, chain): (Number, &Chain)| {
             let mut counting = chain.messages.iter().filter(|message| {
-                message.at >= since && r#type.is_none_or(|r#type| message.r#type == r#type)
+                since.is_none_or(|since| message.received_at(now) >= since)
+                    && r#type.is_none_or(|r#type| message.r#type == r#type)
             });
             counting.next().map(|message| (message.message, number))
         };

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::as_yaml;
+use crate::clock::{CLOCK_STEP, Now, Steady};
 use crate::cycle::Cycle;
 use crate::run::{Number, RunId};
 use pyyaml::Value;
@@ -34,6 +35,9 @@ pub struct Note {
     pub r#type: String,
     /// When it was received, by the wall clock: the `now()` of its rule.
     pub at: Timestamp,
+    /// When that was in steady time; `None` if that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steady: Option<Steady>,
     /// The run that it reports for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<RunId>,
@@ -87,6 +91,20 @@ pub struct ChainMessage {
     pub r#type: String,
     /// When it was received, by the wall clock.
     pub at: Timestamp,
+    /// When that was in steady time; `None` if that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steady: Option<Steady>,
+}
+
+impl ChainMessage {
+    /// Return when it was received, by the wall clock as it is set now.
+    #[must_use]
+    pub fn received_at(&self, now: Now) -> Timestamp {
+        let shown = now.wall_of(self.at, self.steady);
+        // Both clocks are read one after the other, so without a step the recorded time is the exact one.
+        let is_set = shown.duration_since(self.at).abs() >= CLOCK_STEP;
+        if is_set { shown } else { self.at }
+    }
 }
 
 /// The notes of one cycle, or of all messages. Cloning shares everything.
@@ -198,7 +216,8 @@ impl Notes {
         }
         if note.run == chain.run {
             chain.messages.retain(|message| message.r#type != note.r#type);
-            chain.messages.push(ChainMessage { message, r#type: note.r#type.clone(), at });
+            let (r#type, steady) = (note.r#type.clone(), note.steady);
+            chain.messages.push(ChainMessage { message, r#type, at, steady });
         }
         if chains.len() > MOST_CHAINS {
             // The oldest, unless that is the one that has just had a message.
@@ -239,6 +258,7 @@ mod tests {
             worker: "rivers".to_owned(),
             r#type: r#type.to_owned(),
             at: Timestamp::UNIX_EPOCH,
+            steady: None,
             run: run.map(Number),
             origin: origin.map(Number),
             cycle: None,

@@ -34,6 +34,8 @@ impl Decision<'_> {
             worker: message.source.clone(),
             r#type: message.r#type.clone(),
             at,
+            // Of a message that was parked undecided, only the wall clock of that moment is known.
+            steady: Some(self.now.steady).filter(|_| at == self.now.wall),
             run,
             origin: origin.filter(|origin| Some(*origin) != run),
             cycle: message.cycle.clone(),
@@ -87,7 +89,7 @@ impl Decision<'_> {
         }
         let scope = NoteScope::Cycle(cycle.clone());
         let has_come = |message: &CycleMessage| {
-            !self.state.cycles.counting(&scope, &message.worker, Some(&message.r#type)).is_empty()
+            !self.state.cycles.counting(&scope, &message.worker, Some(&message.r#type), self.now).is_empty()
         };
         if policy.cycles.done.iter().all(has_come) {
             self.log(Level::Info, format!("cycle {cycle} is done"));
@@ -147,6 +149,21 @@ impl Decision<'_> {
                 format!("cycle {cycle} is forgotten: it had no event for `cycles: keep:`"),
             );
             self.forget_cycle(cycle);
+        }
+    }
+
+    /// Forget a cycle of which nothing but parked items is open, if there are too many cycles: what is parked would keep it.
+    pub(super) fn forget_parked_cycle(&mut self, cycle: &Cycle) {
+        let is_parked = |item| self.state.parked.contains_key(&item);
+        let is_too_many = self.state.cycles.kept().len() > MOST_CYCLES;
+        if is_too_many && self.state.activity.open_in(cycle).all(is_parked) {
+            self.log(
+                Level::Warning,
+                format!(
+                    "there are {MOST_CYCLES} cycles, so cycle {cycle} is forgotten: its launches are parked"
+                ),
+            );
+            self.forget_cycle(cycle.clone());
         }
     }
 

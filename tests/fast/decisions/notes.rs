@@ -16,7 +16,8 @@ const DAY: i64 = 86_400;
 
 /// The messages of a worker that count in a cycle.
 fn counting(manager: &Story, label: &str, worker: &str, r#type: Option<&str>) -> Vec<Number> {
-    let found = manager.state.cycles.counting(&NoteScope::Cycle(cycle(label)), worker, r#type);
+    let found =
+        manager.state.cycles.counting(&NoteScope::Cycle(cycle(label)), worker, r#type, manager.present());
     found.into_iter().map(|(_, message)| message).collect()
 }
 
@@ -145,7 +146,12 @@ fn messages_count_since_a_moment_whatever_their_cycle() {
     let moment = manager.now.timestamp();
     let with = manager.hears_message(of_cycle("weather", "success", "today"));
     let without = manager.hears("weather", "success", "null");
-    let counted = manager.state.cycles.counting(&NoteScope::Since(moment), "weather", Some("success"));
+    let counted = manager.state.cycles.counting(
+        &NoteScope::Since(moment),
+        "weather",
+        Some("success"),
+        manager.present(),
+    );
     let counted: Vec<Number> = counted.into_iter().map(|(_, message)| message).collect();
     assert_eq!(counted, [number(&with), number(&without)]);
 }

@@ -95,7 +95,7 @@ impl Decision<'_> {
                 continue;
             };
             identity.end = None;
-            (join.requires, join.received) = identity.evaluate(&self.state.cycles);
+            (join.requires, join.received) = identity.evaluate(&self.state.cycles, self.now);
             join.deadline = join.timeout.map(|timeout| self.now.steady.after(timeout));
             released.extend(self.update_identified(join));
         }
