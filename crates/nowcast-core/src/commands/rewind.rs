@@ -79,7 +79,7 @@ impl Decision<'_> {
         for mut join in concerned {
             let Some(identity) = &mut join.identity else { continue };
             let was_complete = identity.end.take().is_some();
-            (join.requires, join.received) = identity.evaluate(&self.state.cycles);
+            (join.requires, join.received) = identity.evaluate(&self.state.cycles, self.now);
             if was_complete {
                 join.deadline = join.timeout.map(|timeout| self.now.steady.after(timeout));
                 let text =
