@@ -14,7 +14,7 @@
 //!
 //! Around them: [`control`] (operators' requests to the manager), [`signals`], [`scheduler`] (a clock that asks the
 //! manager for launches), [`supervise`] (`nowcast up`), [`log_publisher`] and [`log_aggregator`] (log messages
-//! over sockets), [`trial`] (rules before they are in force), `view` (the model that every surface shows) and
+//! over sockets), [`trial`] (rules before they are in force), [`forecast`] (what is still to come), `view` (the model that every surface shows) and
 //! [`cli`] (the command line).
 //!
 //! Under them: [`config`] (nowcast.yaml, read raw, then checked), [`clock`] (the machine's clocks), [`process`] (the
