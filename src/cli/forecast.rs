@@ -348,9 +348,8 @@ fn changed_run(change: &RunChange, context: &ViewContext) -> [Cell; 6] {
         let text = |times: &Option<RunTimes>| times.as_ref().map_or_else(String::new, text);
         changed_text(&text(before), &text(after))
     };
-    let range = |range: Option<TimeRange>| {
-        range.map_or_else(|| "none".to_owned(), |range| range_text(&range, context))
-    };
+    let range =
+        |range: Option<TimeRange>| range.map_or_else(String::new, |range| range_text(&range, context));
     let probability = |times: &Option<RunTimes>| times.map_or(0.0, |times| times.probability);
     let is_certain = probability(before) >= 1.0 && probability(after) >= 1.0;
     let probabilities = if is_certain {

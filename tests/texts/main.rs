@@ -4,6 +4,7 @@
 
 mod contract;
 mod errors;
+mod forecast;
 mod help;
 mod listings;
 mod logs;
