@@ -169,7 +169,17 @@ pub fn of_cycle(cycle: &Cycle) -> Option<Date> {
 /// Return text with each date replaced by its form.
 #[must_use]
 pub fn blanked(text: &str) -> Cow<'_, str> {
-    replaced(text, |found| Some(found.form.blank().to_owned()))
+    blanked_with_first(text).0
+}
+
+/// Return text with each date replaced by its form, and the first of them.
+pub(super) fn blanked_with_first(text: &str) -> (Cow<'_, str>, Option<Date>) {
+    let mut first = None;
+    let blanked = replaced(text, |found| {
+        first.get_or_insert(found.date);
+        Some(found.form.blank().into())
+    });
+    (blanked, first)
 }
 
 /// Return text with its dates moved by days.
@@ -177,12 +187,15 @@ pub fn blanked(text: &str) -> Cow<'_, str> {
 pub fn moved_text(text: &str, days: i32) -> Cow<'_, str> {
     replaced(text, |found| {
         let moved = found.form.later(found.date, days)?;
-        Some(found.form.write(moved, &text[found.range.clone()]))
+        Some(found.form.write(moved, &text[found.range.clone()]).into())
     })
 }
 
 /// Return text with its dates replaced; those without a replacement stay.
-fn replaced(text: &str, replacement: impl Fn(&FoundDate) -> Option<String>) -> Cow<'_, str> {
+fn replaced(
+    text: &str,
+    mut replacement: impl FnMut(&FoundDate) -> Option<Cow<'static, str>>,
+) -> Cow<'_, str> {
     let mut whole = String::new();
     let mut copied = 0;
     for found in in_text(text) {

@@ -143,8 +143,8 @@ pub struct PastRuns {
     cycles: Vec<PastCycle>,
     cycle_of: BTreeMap<CycleKey, CycleIndex>,
     by_like: Vec<Vec<RunIndex>>,
-    /// The runs that sent messages.
-    senders: HashMap<Number, RunIndex>,
+    /// The runs that sent messages, in the order of the messages.
+    senders: Vec<(Number, RunIndex)>,
 }
 
 impl PastRuns {
@@ -220,7 +220,8 @@ impl PastRuns {
     /// Return the run that sent a message.
     #[must_use]
     pub fn sender(&self, message: Number) -> Option<&PastRun> {
-        self.senders.get(&message).map(|index| self.run(*index))
+        let place = self.senders.binary_search_by_key(&message, |(message, _)| *message).ok()?;
+        Some(self.run(self.senders[place].1))
     }
 
     /// Return the cycle of a label or day.
@@ -266,6 +267,15 @@ impl PastRuns {
         }
     }
 
+    /// Most messages come in the order of their runs.
+    fn add_sender(&mut self, message: Number, run: RunIndex) {
+        let place = match self.senders.last() {
+            Some((last, _)) if *last > message => self.senders.partition_point(|(other, _)| *other < message),
+            _ => self.senders.len(),
+        };
+        self.senders.insert(place, (message, run));
+    }
+
     /// The local day of a moment.
     fn day(&self, moment: Timestamp) -> Date {
         self.zone.to_datetime(moment).date()
@@ -294,7 +304,7 @@ impl PastReader {
             cycles: Vec::new(),
             cycle_of: BTreeMap::new(),
             by_like: Vec::new(),
-            senders: HashMap::new(),
+            senders: Vec::new(),
         };
         let (likenesses, labels, types) = (HashMap::new(), HashMap::new(), HashMap::new());
         Self { past, now, likenesses, labels, types, looked_up: String::new() }
@@ -309,7 +319,7 @@ impl PastReader {
             None => self.cycle_of_day(like, attempt),
         };
         let messages = attempt.messages.iter().map(|(message, r#type)| {
-            self.past.senders.insert(*message, index);
+            self.past.add_sender(*message, index);
             PastMessage { message: *message, r#type: shared(&mut self.types, r#type) }
         });
         let messages = messages.collect();
@@ -351,13 +361,11 @@ impl PastReader {
         // Dates are found in the arguments as JSON, so that most rows make no list; only an escaped digit would be another one there.
         let is_escaped = attempt.args.contains("\\u");
         let args: Vec<String> = if is_escaped { serde_json::from_str(attempt.args)? } else { Vec::new() };
-        let date = if is_escaped {
-            dates::first(&args)
+        let (blanked, date) = if is_escaped {
+            (attempt.args.into(), dates::first(&args))
         } else {
-            dates::in_text(attempt.args).next().map(|found| found.date)
+            dates::blanked_with_first(attempt.args)
         };
-        let blanked =
-            if date.is_some() && !is_escaped { dates::blanked(attempt.args) } else { attempt.args.into() };
         self.looked_up.clear();
         for part in [attempt.worker, "\0", attempt.host, "\0", &blanked] {
             self.looked_up.push_str(part);

@@ -428,28 +428,33 @@ fn assert_is_all(history: &History) {
 }
 
 /// A run that was launched with these arguments, and ended.
-fn run_of(args: Vec<String>) -> Record {
+fn run_of(index: u64, args: Vec<String>) -> Record {
     let at = TimePoint::by_wall_clock(Timestamp::from_second(1_790_000_000).expect("a moment"));
     let run = Run {
-        id: Number(2),
+        id: Number(3 * index + 2),
         worker: NextWorker::new("nowcast.workers.make_plots", args),
         cycle: None,
-        cause: Number(1),
+        cause: Number(3 * index + 1),
         join: None,
         origin: None,
         attempt: 1,
         retry_of: None,
         stage: Stage::Launched { at, folder: String::new() },
-        report: Some(RunReport { message: Number(3), r#type: "\"line\n\u{1}é".into() }),
+        report: Some(RunReport { message: Number(3 * index + 3), r#type: "\"line\n\u{1}é".into() }),
         sent: Vec::new(),
         stop_requested: Some(StopReason::Killed("ana \"\\".into())),
     };
     let at = at.wall.to_zoned_datetime(jiff::tz::TimeZone::UTC);
-    Record { number: Number(1), at, event: RecordedEvent::Due, changes: vec![Change::Run(Box::new(run))] }
+    Record {
+        number: Number(3 * index + 1),
+        at,
+        event: RecordedEvent::Due,
+        changes: vec![Change::Run(Box::new(run))],
+    }
 }
 
-/// Text with what JSON escapes, dates, and what could be taken for either.
-fn arg() -> impl Strategy<Value = String> {
+/// Arguments with what JSON escapes, dates, and what could be taken for either.
+fn args() -> impl Strategy<Value = Vec<String>> {
     let part = prop_oneof![
         Just("2026-11-24"),
         Just("20261124"),
@@ -463,14 +468,18 @@ fn arg() -> impl Strategy<Value = String> {
         Just("1"),
         Just("--run-date="),
     ];
-    prop::collection::vec(part, 0..5).prop_map(|parts| parts.concat())
+    let arg = prop::collection::vec(part, 0..5).prop_map(|parts| parts.concat());
+    prop::collection::vec(arg, 0..4)
 }
 
 proptest! {
+    // Each makes a journal on the disk.
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
     #[test]
-    fn whatever_the_arguments_a_run_is_like_those_that_differ_by_dates_only(args in prop::collection::vec(arg(), 0..4)) {
-        let record = run_of(args);
-        let Read { history, .. } = read(&[record], Timestamp::from_second(1_790_000_000).expect("a moment"), HORIZON);
+    fn whatever_the_arguments_a_run_is_like_those_that_differ_by_dates_only(all in prop::collection::vec(args(), 1..30)) {
+        let records: Vec<Record> = (0..).zip(all).map(|(index, args)| run_of(index, args)).collect();
+        let Read { history, .. } = read(&records, Timestamp::from_second(1_790_000_000).expect("a moment"), HORIZON);
         assert_is_all(&history);
     }
 

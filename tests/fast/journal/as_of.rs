@@ -8,7 +8,7 @@ use nowcast_core::{Join, Number, State};
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
 
-use crate::journal::day::{Day, Step, steps};
+use crate::journal::day::{Day, Names, Step, steps};
 
 /// A day, and the state before the first record of each of its steps.
 struct Recorded {
@@ -55,19 +55,55 @@ fn assert_is(open: OpenItems, state: &State, event: Number) {
     assert_eq!(rules, state.rules, "before {event}");
 }
 
+/// Check what is known before each event of a day.
+fn assert_is_known(steps: &[Step]) {
+    let Recorded { day, before } = recorded(steps);
+    let folder = tempfile::tempdir().expect("a folder");
+    Journal::open(folder.path()).expect("a new journal").commit(&day.records).expect("kept");
+    let history = History::open(folder.path()).expect("readable");
+    for (event, state) in &before {
+        let cycles = history.cycles_before(*event).expect("readable").expect("known");
+        let open = history.open_before(*event, &day.state.policy, &cycles).expect("readable");
+        assert_is(open, state, *event);
+    }
+}
+
+fn success(worker: usize, payload: usize) -> Step {
+    Step::Message { worker, r#type: 0, payload, names: Names::None }
+}
+
+/// The rule of `later` launches ssh and upload in two hours.
+const LATER: usize = 4;
+const LAUNCH_TODAY: usize = 12;
+const MEET_TODAY: usize = 15;
+
+#[test]
+fn a_launch_that_was_released_and_still_held_was_due_since_then() {
+    let hold = Step::Hold { worker: 2, hours: None };
+    // The hold is #2, and the launches that the third event requests are #4 and #5.
+    assert_is_known(&[
+        hold,
+        success(0, LATER),
+        Step::Release(4),
+        Step::RulesRefused,
+        Step::Release(2),
+        Step::Clear,
+    ]);
+}
+
+#[test]
+fn a_join_of_a_cycle_that_was_forgotten_is_not_known_when_the_label_returns() {
+    let ends = Step::RunEnds { which: 0, status: 0 };
+    let meet = [success(0, MEET_TODAY), success(1, MEET_TODAY), success(3, 0), ends];
+    let forget = [Step::Hours(3), Step::Hours(3)];
+    assert_is_known(&[&meet[..], &forget, &[success(0, LAUNCH_TODAY), Step::Clear]].concat());
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 96, failure_persistence: Some(Box::new(FileFailurePersistence::Direct(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/regressions/journal_as_of.txt")))), ..ProptestConfig::default() })]
 
     #[test]
     fn what_was_open_before_each_event_of_a_day_is_known_afterwards(steps in steps()) {
-        let Recorded { day, before } = recorded(&steps);
-        let folder = tempfile::tempdir().expect("a folder");
-        Journal::open(folder.path()).expect("a new journal").commit(&day.records).expect("kept");
-        let history = History::open(folder.path()).expect("readable");
-        for (event, state) in &before {
-            let cycles = history.cycles_before(*event).expect("readable").expect("known");
-            let open = history.open_before(*event, &day.state.policy, &cycles).expect("readable");
-            assert_is(open, state, *event);
-        }
+        assert_is_known(&steps);
     }
 }
