@@ -315,15 +315,21 @@ fn begin_text(run: &RunForecast, context: &ViewContext) -> String {
 
 fn end_text(run: &RunForecast, context: &ViewContext) -> String {
     match (run.unknown, &run.end) {
-        (Some(UnknownEnd::NoHistory), _) => "no history".to_owned(),
-        (Some(UnknownEnd::LongerThanEver), _) => "longer than ever seen".to_owned(),
+        (Some(unknown), _) => unknown_text(unknown).to_owned(),
         (None, Some(end)) => range_text(end, context),
         (None, None) if run.begin.is_none() => String::new(),
         (None, None) => "later".to_owned(),
     }
 }
 
-/// A time as `06:42 (06:35–06:58)`, or `06:42` if it is certain to the minute.
+fn unknown_text(unknown: UnknownEnd) -> &'static str {
+    match unknown {
+        UnknownEnd::NoHistory => "no history",
+        UnknownEnd::LongerThanEver => "longer than ever seen",
+    }
+}
+
+/// A time as `06:42 (06:35 to 06:58)`, or `06:42` if it is certain to the minute.
 fn range_text(range: &TimeRange, context: &ViewContext) -> String {
     let minute = |time: Timestamp| times::minute(time, &context.now);
     let (p10, median, p90) = (minute(range.p10), minute(range.median), minute(range.p90));
@@ -358,9 +364,8 @@ fn changed_run(change: &RunChange, context: &ViewContext) -> [Cell; 6] {
         let text = |times: &Option<RunTimes>| times.as_ref().map_or_else(String::new, text);
         changed_text(&text(before), &text(after))
     };
-    let range = |range: Option<TimeRange>| {
-        range.map_or_else(|| "none".to_owned(), |range| range_text(&range, context))
-    };
+    let range =
+        |range: Option<TimeRange>| range.map_or_else(String::new, |range| range_text(&range, context));
     let probability = |times: &Option<RunTimes>| times.map_or(0.0, |times| times.probability);
     let is_certain = probability(before) >= 1.0 && probability(after) >= 1.0;
     let probabilities = if is_certain {
@@ -373,7 +378,10 @@ fn changed_run(change: &RunChange, context: &ViewContext) -> [Cell; 6] {
         change.cycle.clone().unwrap_or_default().into(),
         probabilities.into(),
         of(&|times| range(times.begin)).into(),
-        of(&|times| range(times.end)).into(),
+        of(&|times| {
+            times.unknown.map_or_else(|| range(times.end), |unknown| unknown_text(unknown).to_owned())
+        })
+        .into(),
         {
             let fails = of(&|times| percent(times.fails));
             if fails == percent(0.0) { String::new() } else { fails }.into()

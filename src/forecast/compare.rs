@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::summary::{ExpectationForecast, Forecast, RunForecast, TimeRange};
+use super::summary::{ExpectationForecast, Forecast, RunForecast, TimeRange, UnknownEnd};
 
 /// A forecast and what is different in it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -50,6 +50,8 @@ pub struct RunTimes {
     pub end: Option<TimeRange>,
     /// The share of futures in which it fails.
     pub fails: f64,
+    /// Why no end is foretold.
+    pub unknown: Option<UnknownEnd>,
 }
 
 /// An expected message that is different.
@@ -124,7 +126,13 @@ impl RunChange {
 
 impl RunTimes {
     fn of(run: &RunForecast) -> Self {
-        Self { probability: run.probability, begin: run.begin, end: run.end, fails: run.fails }
+        Self {
+            probability: run.probability,
+            begin: run.begin,
+            end: run.end,
+            fails: run.fails,
+            unknown: run.unknown,
+        }
     }
 }
 

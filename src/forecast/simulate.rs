@@ -478,7 +478,9 @@ impl Future<'_, '_> {
             .collect();
         for run in pending {
             let blocked_by = self.clockwork.state.blocked_by(&run);
-            let key = self.key(&run, self.clockwork.now().timestamp());
+            let present = self.clockwork.state.now(&self.clockwork.now().clone().into());
+            let due = run.due(present).map_or(present.wall, |due| present.wall_at(due));
+            let key = self.key(&run, due);
             let position = self.add_run(key, run.worker.clone(), None);
             let traced = &mut self.trace.runs[position];
             traced.number = self.simulation.start.state.runs.get(&run.id).map(|run| run.id);

@@ -511,7 +511,7 @@ mod tests {
             last,
             last_at: at,
             mark,
-            launched: std::collections::BTreeSet::new(),
+            launched: std::sync::Arc::default(),
             notes: Notes::default(),
         }
     }

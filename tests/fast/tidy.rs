@@ -145,6 +145,34 @@ fn trials_do_nothing() {
     }
 }
 
+/// A forecast reads the journal. It shares the scheduler's plan, and nothing of it is a daemon.
+#[test]
+fn forecasts_do_nothing() {
+    let not = [
+        "crate::manager",
+        "crate::broker",
+        "crate::supervise",
+        "crate::launch",
+        "crate::control",
+        "crate::net",
+        "crate::notify",
+        "crate::worker",
+        "crate::cli",
+    ];
+    let forecast: Vec<_> = sources().into_iter().filter(|(path, _)| path.starts_with("forecast")).collect();
+    assert!(!forecast.is_empty(), "src/forecast is another module by now");
+    for (path, text) in forecast {
+        for import in imports(&text) {
+            assert!(!not.contains(&import.as_str()), "{} must not import {import}", path.display());
+        }
+        assert!(
+            !text.contains("store::Journal;") && !text.contains("Journal::open"),
+            "{} writes",
+            path.display()
+        );
+    }
+}
+
 #[test]
 fn main_is_short() {
     let main =

@@ -96,3 +96,45 @@ fn a_whole_day_runs() {
     let checked = nowcast(folder.path(), &["rules", "check", "--strict"]);
     assert!(checked.contains("0 errors, 0 warnings"), "{checked}");
 }
+
+/// A day to come is foretold from the day that was, and goes like that.
+#[test]
+fn a_day_goes_as_it_was_foretold() {
+    let folder = copy_of_the_example();
+    let run_day = |cycle: &str| {
+        let up = ["up", "--launch", "download_weather 00", "--cycle", cycle, "--exit-when-idle"];
+        nowcast(folder.path(), &up);
+    };
+    let json = |arguments: &[&str]| -> serde_json::Value {
+        serde_json::from_str(&nowcast(folder.path(), arguments)).expect("JSON")
+    };
+    // The launches of a list, without their options, each as often as it is there.
+    let launches = |runs: &serde_json::Value| {
+        let runs = runs.as_array().expect("a list").iter();
+        let mut launches: Vec<String> =
+            runs.map(|run| format!("{} {}", run["worker"], run["args"])).collect();
+        launches.sort_unstable();
+        launches
+    };
+    run_day("2026-03-14");
+    // The schedule brings the first worker half a day from now, so on one of the next two dates as the machine has them.
+    let tomorrow = jiff::ZonedDateTime::now().date().tomorrow().expect("a date");
+    let day = tomorrow.tomorrow().expect("a date").to_string();
+    let forecast =
+        json(&["forecast", "--at", &day, "--cycle", &day, "--until", "36h", "--runs", "20", "--json"]);
+    assert!(
+        forecast["runs"].as_array().expect("runs").iter().all(|run| run["probability"] == 1.0),
+        "{forecast}"
+    );
+    assert_eq!(
+        (forecast["failed_rules"].as_array().map(Vec::len), forecast["draws"].as_u64()),
+        (Some(0), Some(20))
+    );
+    run_day(&day);
+    let runs = json(&["runs", "--cycle", &day, "-n", "100", "--json"]);
+    assert_eq!(launches(&forecast["runs"]), launches(&runs), "{forecast}");
+    // Half of it, with the model failing, is half of it.
+    let what_if = json(&["forecast", "--at", &day, "--fail", "run_model", "--runs", "5", "--json"]);
+    let changed = what_if["changed_runs"].as_array().expect("a list");
+    assert!(changed.iter().any(|run| run["worker"] == "publish_pages"), "{changed:?}");
+}

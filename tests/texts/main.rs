@@ -5,6 +5,7 @@
 mod contract;
 mod daemons;
 mod errors;
+mod forecast;
 mod help;
 mod listings;
 mod logs;

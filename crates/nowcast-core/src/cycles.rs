@@ -35,8 +35,8 @@ pub struct KeptCycle {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mark: Option<CycleMark>,
     /// The workers that were launched in it.
-    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    pub launched: BTreeSet<String>,
+    #[serde(default, skip_serializing_if = "is_none_launched")]
+    pub launched: Arc<BTreeSet<String>>,
     /// Its messages.
     #[serde(default, skip_serializing_if = "Notes::is_empty")]
     pub notes: Notes,
@@ -94,6 +94,11 @@ struct CyclesData {
     /// The labels of forgotten cycles, the latest at the end.
     #[serde(default, skip_serializing_if = "VecDeque::is_empty")]
     forgotten: VecDeque<Cycle>,
+}
+
+// The signature is that of serde.
+fn is_none_launched(launched: &Arc<BTreeSet<String>>) -> bool {
+    launched.is_empty()
 }
 
 impl From<CyclesData> for Cycles {
@@ -223,7 +228,7 @@ impl Cycles {
             last: number,
             last_at: at,
             mark: None,
-            launched: BTreeSet::new(),
+            launched: Arc::default(),
             notes: Notes::default(),
         };
         data.kept.insert(cycle.clone(), begun);
@@ -232,7 +237,7 @@ impl Cycles {
     /// A worker was launched in a cycle for the first time.
     pub(crate) fn add_launched(&mut self, cycle: &Cycle, worker: &str) {
         if let Some(kept) = Arc::make_mut(&mut self.0).kept.get_mut(cycle) {
-            kept.launched.insert(worker.to_owned());
+            Arc::make_mut(&mut kept.launched).insert(worker.to_owned());
         }
     }
 

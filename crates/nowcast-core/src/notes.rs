@@ -107,7 +107,7 @@ impl ChainMessage {
     }
 }
 
-/// The notes of one cycle, or of all messages. Cloning shares everything.
+/// The notes of one cycle, or of all messages. Cloning shares everything, and a copy that gets a message shares the other chains.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(from = "NotesData")]
 pub struct Notes(Arc<NotesData>);
@@ -117,7 +117,7 @@ struct NotesData {
     /// By worker and type.
     last: BTreeMap<String, BTreeMap<String, LastMessage>>,
     /// By worker.
-    chains: BTreeMap<String, BTreeMap<Number, Chain>>,
+    chains: BTreeMap<String, BTreeMap<Number, Arc<Chain>>>,
 }
 
 impl From<NotesData> for Notes {
@@ -156,7 +156,7 @@ impl Notes {
 
     /// Return the chains of a worker, oldest first.
     pub fn chains(&self, worker: &str) -> impl Iterator<Item = (Number, &Chain)> {
-        self.0.chains.get(worker).into_iter().flatten().map(|(number, chain)| (*number, chain))
+        self.0.chains.get(worker).into_iter().flatten().map(|(number, chain)| (*number, &**chain))
     }
 
     /// Return the chain in which a message of a worker counts.
@@ -178,7 +178,7 @@ impl Notes {
         let data = Arc::make_mut(&mut self.0);
         data.chains.retain(|_, chains| {
             chains.retain(|_, chain| {
-                chain.messages.retain(|message| !messages.contains(&message.message));
+                Arc::make_mut(chain).messages.retain(|message| !messages.contains(&message.message));
                 !chain.messages.is_empty()
             });
             !chains.is_empty()
@@ -208,8 +208,8 @@ impl Notes {
         let last = LastMessage { message, at, cycle, payload };
         data.last.entry(note.worker.clone()).or_default().insert(note.r#type.clone(), last);
         let chains = data.chains.entry(note.worker.clone()).or_default();
-        let chain =
-            chains.entry(note.chain()).or_insert_with(|| Chain { run: note.run, messages: Vec::new() });
+        let new = || Arc::new(Chain { run: note.run, messages: Vec::new() });
+        let chain = Arc::make_mut(chains.entry(note.chain()).or_insert_with(new));
         // The latest run counts. A late message of an earlier one changes nothing.
         if note.run > chain.run {
             *chain = Chain { run: note.run, messages: Vec::new() };

@@ -154,7 +154,7 @@ impl State {
             }
             Change::CycleForgotten(cycle) => {
                 if let Some(kept) = self.cycles.get(cycle) {
-                    self.activity.frees_slots(cycle, &kept.launched);
+                    self.activity.frees_slots(cycle, &*kept.launched);
                 }
                 change.apply_to_cycles(&mut self.cycles, payload);
                 self.activity.forgotten(cycle);
@@ -210,9 +210,9 @@ impl State {
     fn update_slots(&mut self, cycle: &Cycle) {
         let Some(kept) = self.cycles.get(cycle) else { return };
         if kept.mark.is_none() {
-            self.activity.takes_slots(cycle, &kept.launched);
+            self.activity.takes_slots(cycle, &*kept.launched);
         } else {
-            self.activity.frees_slots(cycle, &kept.launched);
+            self.activity.frees_slots(cycle, &*kept.launched);
         }
     }
 

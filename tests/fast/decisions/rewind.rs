@@ -142,10 +142,10 @@ fn what_is_forgotten_is_neither_counted_nor_the_last_message() {
         (Some(yesterday.weather.1), last(&manager, Some("a")))
     );
     let weather = NoteScope::Cycle(cycle("b"));
-    assert_eq!(manager.state.cycles.counting(&weather, "weather", None), []);
+    assert_eq!(manager.state.cycles.counting(&weather, "weather", None, manager.present()), []);
     let since = NoteScope::Since(jiff::Timestamp::UNIX_EPOCH);
     assert_eq!(
-        manager.state.cycles.counting(&since, "weather", None).len(),
+        manager.state.cycles.counting(&since, "weather", None, manager.present()).len(),
         1,
         "nor in joins since a moment"
     );
