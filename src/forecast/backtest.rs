@@ -7,7 +7,7 @@ use std::convert::Infallible;
 use jiff::{SignedDuration, Timestamp, ZonedDateTime};
 use serde::Serialize;
 
-use super::draw::{Drawn, Odds, RunKey, RunOutcome, RunningNow};
+use super::draw::{Odds, RunKey, RunOutcome, RunToDraw, RunningNow};
 use super::foretellable::Foretellable;
 use super::futures::{self, Draws};
 use super::history::{CycleKey, HORIZON, PastCycle, PastEnd, PastRun, PastRuns};
@@ -183,7 +183,7 @@ pub fn backtest(
 }
 
 /// The moment from which a forecast is made: between two events.
-struct Moment {
+struct ForecastMoment {
     /// The event after it.
     event: Number,
     begin: ZonedDateTime,
@@ -228,8 +228,8 @@ impl<'a> Scorer<'a> {
         self.score_lateness(&start, &forecast, moment.event)
     }
 
-    /// The moment before a cycle begins by the schedule, else after its first launch: nobody could foretell that.
-    fn moment(&self, cycle: &PastCycle) -> Result<Moment, ForecastError> {
+    /// The moment before a cycle begins by the schedule, else after its first launch, which cannot be foretold.
+    fn moment(&self, cycle: &PastCycle) -> Result<ForecastMoment, ForecastError> {
         let first = self.full.run(cycle.runs[0]);
         let zoned = |moment: Timestamp| moment.to_zoned_datetime(self.full.zone().clone());
         let cause = self.history.event(first.cause)?;
@@ -240,12 +240,12 @@ impl<'a> Scorer<'a> {
             let waited = cause.at.timestamp().duration_since(*due);
             let is_first = self.history.time_before(cause.number)?.is_none_or(|before| before <= begin);
             if (SignedDuration::ZERO..LONGEST_WAIT).contains(&waited) && is_first {
-                return Ok(Moment { event: cause.number, begin: zoned(begin) });
+                return Ok(ForecastMoment { event: cause.number, begin: zoned(begin) });
             }
         }
         let event = Number(first.id.0.max(first.cause.0) + 1);
         let caused = cause.map_or(first.launched, |cause| cause.at.timestamp());
-        Ok(Moment { event, begin: zoned(first.launched.max(caused)) })
+        Ok(ForecastMoment { event, begin: zoned(first.launched.max(caused)) })
     }
 
     /// The runs that were launched while a forecast lasts, and that it could know of.
@@ -358,7 +358,8 @@ impl<'a> Scorer<'a> {
                 };
                 let running = [RunningNow { run: run.id, key: key.clone(), launched: run.launched, sent: 0 }];
                 let odds = Odds::new(&start.past, &running, self.draws.seed, moment, start.today);
-                let drawn = Drawn { key, launched: run.launched, ran_until: Some(moment), preferred: None };
+                let drawn =
+                    RunToDraw { key, launched: run.launched, ran_until: Some(moment), preferred: None };
                 let end = |draw: u32| match odds.draw(draw).outcome(drawn, |_| Ok::<_, Infallible>(true)) {
                     Ok(RunOutcome::As(_, end, _)) => Some(end),
                     _ => None,

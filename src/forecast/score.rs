@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::range::range;
 
-/// How often ends were in the foretold range, and how far they were from it.
+/// How many ends were in the foretold range, and how far they were from it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct EndScore {
     /// How many ends were foretold.

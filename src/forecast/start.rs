@@ -175,7 +175,7 @@ impl Start {
         state.last_number = last_number;
         let based_on = open.last_event.map_or(Number(0), |event| event.number);
         let mut start =
-            Self::of(config, state, begin, until, Known { past, schedule, based_on, today: now.date() });
+            Self::of(config, state, begin, until, KnownPast { past, schedule, based_on, today: now.date() });
         // The result of such a window before the day is not known.
         start.deadlines.retain(|deadline| {
             span.at.is_none() || deadline.cycle.is_some() || deadline.since >= start.begin.timestamp()
@@ -209,11 +209,17 @@ impl Start {
         let today = begin.date();
         let mut state = open.state(policy, checklist, cycles);
         state.last_number = state.last_number.max(based_on.0);
-        Ok(Self::of(config, state, begin, until, Known { past, schedule, based_on, today }))
+        Ok(Self::of(config, state, begin, until, KnownPast { past, schedule, based_on, today }))
     }
 
-    fn of(config: &Config, mut state: State, begin: ZonedDateTime, until: Timestamp, known: Known) -> Self {
-        let Known { past, schedule, based_on, today } = known;
+    fn of(
+        config: &Config,
+        mut state: State,
+        begin: ZonedDateTime,
+        until: Timestamp,
+        known: KnownPast,
+    ) -> Self {
+        let KnownPast { past, schedule, based_on, today } = known;
         state.exit_when_idle = false;
         let present = state.now(&begin.clone().into());
         let deadlines = state.open_deadlines(present, until);
@@ -227,7 +233,7 @@ impl Start {
 }
 
 /// What is known when a forecast begins, besides the state.
-struct Known {
+struct KnownPast {
     past: PastRuns,
     schedule: Vec<ScheduledLaunch>,
     based_on: Number,

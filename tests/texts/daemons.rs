@@ -97,7 +97,7 @@ fn a_broker_that_is_reloaded_and_stopped() {
     assert_snapshot("log_broker_reloaded", &redacted(&system, &log));
 }
 
-/// A reply that nobody waits for, a manager, and another one beside it that takes over.
+/// A reply that is not awaited, a manager, and another one beside it that takes over.
 #[test]
 fn a_broker_with_two_managers() {
     let mut system = system().prepare();

@@ -384,7 +384,7 @@ fn a_message_from_before_the_notes_is_not_compared_if_a_rule_calls_last() {
     let lacks_notes = "the rule asks for last(…), and the messages that it could find then are not known";
     let not_kept = "the files of the rules of generation 1 were not kept";
     for (past, on_trial, reason) in [
-        // The rules on trial are those of then; the rules of then ask; the rules on trial ask; the rules of then are not known.
+        // The rules on trial are the historical ones; the historical rules ask; the rules on trial ask; the historical rules are not known.
         ((&*hash, Some(RULES_WITH_LAST)), "rules/next_workers.lua", lacks_notes),
         ((&*hash, Some(RULES_WITH_LAST)), "other.lua", lacks_notes),
         (("hash 1", Some(RULES_WITHOUT_LAST)), "rules/next_workers.lua", lacks_notes),
