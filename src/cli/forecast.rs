@@ -116,10 +116,10 @@ pub(super) fn run(args: &Args) -> ExitCode {
         if let Some(span) = args.backtest {
             let draws = Draws { count: args.runs, seed: args.seed, limit: None };
             let result = backtest::make(context, span, draws)?;
-            return Ok(match args.common.json {
-                true => print::json(&result),
-                false => print::lines(&backtest::lines(&result, draws, context, &Terminal::of_stdout())),
-            });
+            if args.common.json {
+                return Ok(print::json(&result));
+            }
+            return Ok(print::lines(&backtest::lines(&result, draws, context, &Terminal::of_stdout())));
         }
         let options = ForecastOptions {
             span: span(args, &context.now)?,

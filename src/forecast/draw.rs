@@ -169,26 +169,26 @@ impl<'a> Odds<'a> {
             .is_some_and(|run| self.end(run, running.launched) > self.now)
     }
 
-    /// What really became of a run. One whose end is not known by itself ended by a signal, unless it still runs.
-    fn given_outcome(&self, given: &'a PastRuns, drawn: &RunToDraw<'_>) -> RunOutcome<'a> {
-        let cycle = given.find_cycle(&drawn.key.cycle).zip(given.likenesses().find(&drawn.key.like));
-        let run = cycle.and_then(|(cycle, like)| {
-            let of_attempt = cycle.like(like).iter().map(|index| given.run(*index));
-            of_attempt.filter(|run| run.attempt == drawn.key.attempt).nth(drawn.key.ordinal)
-        });
-        let Some(run) = run else { return RunOutcome::NoHistory };
-        let end = drawn.launched.checked_add(run.end.after()).unwrap_or(Timestamp::MAX);
-        match &run.end {
-            PastEnd::Ended { ending, .. } => RunOutcome::As(run, end, ending.clone()),
-            PastEnd::Censored { is_open: false, .. } => RunOutcome::As(run, end, Ending::Killed(SIGTERM)),
-            PastEnd::Censored { is_open: true, .. } => RunOutcome::LongerThanEver,
-        }
-    }
-
     /// The run of a past cycle that corresponds to one to come.
     fn counterpart(&self, cycle: &PastCycle, like: LikeId, key: &RunKey) -> Option<&'a PastRun> {
         let of_attempt = cycle.like(like).iter().map(|index| self.past.run(*index));
         of_attempt.filter(|run| run.attempt == key.attempt).nth(key.ordinal)
+    }
+}
+
+/// The real outcome of a run. One whose end is not known by itself ended by a signal, unless it still runs.
+fn given_outcome<'a>(given: &'a PastRuns, drawn: &RunToDraw<'_>) -> RunOutcome<'a> {
+    let cycle = given.find_cycle(&drawn.key.cycle).zip(given.likenesses().find(&drawn.key.like));
+    let run = cycle.and_then(|(cycle, like)| {
+        let of_attempt = cycle.like(like).iter().map(|index| given.run(*index));
+        of_attempt.filter(|run| run.attempt == drawn.key.attempt).nth(drawn.key.ordinal)
+    });
+    let Some(run) = run else { return RunOutcome::NoHistory };
+    let end = drawn.launched.checked_add(run.end.after()).unwrap_or(Timestamp::MAX);
+    match &run.end {
+        PastEnd::Ended { ending, .. } => RunOutcome::As(run, end, ending.clone()),
+        PastEnd::Censored { is_open: false, .. } => RunOutcome::As(run, end, Ending::Killed(SIGTERM)),
+        PastEnd::Censored { is_open: true, .. } => RunOutcome::LongerThanEver,
     }
 }
 
@@ -220,7 +220,7 @@ impl<'a> Draw<'a, '_> {
     ) -> Result<RunOutcome<'a>, E> {
         let odds = self.odds;
         if let Some(given) = odds.given {
-            return Ok(odds.given_outcome(given, &drawn));
+            return Ok(given_outcome(given, &drawn));
         }
         let Some(like) = odds.past.likenesses().find(&drawn.key.like) else {
             return Ok(RunOutcome::NoHistory);

@@ -202,7 +202,7 @@ impl PastRuns {
             let cycle = past.add_cycle(cycle.key.clone(), run.launched);
             let messages = run.messages.iter().filter(|sent| sent.message < event).cloned().collect();
             let end = run.end.known_at(run.launched, moment);
-            past.add(PastRun { cycle, messages, end, ..run.clone() });
+            past.add(PastRun { cycle, end, messages, ..run.clone() });
         }
         past
     }

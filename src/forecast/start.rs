@@ -228,7 +228,7 @@ impl Start {
             .running()
             .map(|run| running_now(run, &past, |at| present.wall_of(at.wall, Some(at.steady))));
         let (running, journal) = (running.collect(), config.journal.folder.clone());
-        Self { begin, until, based_on, today, past, schedule, deadlines, running, journal, state }
+        Self { state, begin, until, based_on, today, past, schedule, deadlines, running, journal }
     }
 }
 
