@@ -17,8 +17,8 @@ use crate::config::duration;
 use crate::forecast::compare::{ExpectationChange, RunChange, RunTimes};
 use crate::forecast::summary::{OpenState, UnknownEnd};
 use crate::forecast::{
-    Comparison, Draws, ExpectationForecast, Failure, Forecast, ForecastOptions, ForecastRules, RunForecast,
-    Slower, Slowness, Span, Supposed, TimeRange, WhatIf, compare, forecast, start,
+    Comparison, Draws, ExpectationForecast, Forecast, ForecastOptions, ForecastRules, RunForecast, Slower,
+    Slowness, Span, Supposed, SupposedFailure, TimeRange, WhatIf, compare, forecast, start,
 };
 use crate::shell_words;
 use error_text::did_you_mean;
@@ -50,7 +50,7 @@ pub(super) struct Args {
     /// End of the forecast, such as 18:00, 2026-03-14 06:00 or 12h [default: 24h after its beginning]
     #[arg(long, value_name = "TIME", value_parser = future_time)]
     until: Option<FutureTime>,
-    /// Begin with the schedule of this date, with nothing open, instead of now
+    /// Begin with the schedule of this date, with nothing open, and not now
     #[arg(long, value_name = "DATE", value_parser = date)]
     at: Option<Date>,
     /// Number of simulated futures
@@ -70,7 +70,7 @@ pub(super) struct Args {
 struct SupposedOptions {
     /// Let each run of a worker fail, with this message type [default: its first failure, else crash]
     #[arg(long, value_name = "WORKER[:TYPE]", value_parser = failure)]
-    fail: Vec<Failure>,
+    fail: Vec<SupposedFailure>,
     /// Let the runs of a worker take longer: WORKER=2h, or WORKER=150%
     #[arg(long, value_name = "WORKER=TIME", value_parser = slower)]
     slower: Vec<Slower>,
@@ -87,10 +87,10 @@ fn date(text: &str) -> Result<Date, String> {
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "clap's parsers return a result")]
-fn failure(text: &str) -> Result<Failure, String> {
+fn failure(text: &str) -> Result<SupposedFailure, String> {
     let (worker, r#type) =
         text.split_once(':').map_or((text, None), |(worker, r#type)| (worker, Some(r#type)));
-    Ok(Failure { worker: worker.to_owned(), r#type: r#type.map(str::to_owned) })
+    Ok(SupposedFailure { worker: worker.to_owned(), r#type: r#type.map(str::to_owned) })
 }
 
 fn slower(text: &str) -> Result<Slower, String> {

@@ -1,4 +1,4 @@
-//! [`Draw`]: what becomes of the runs of one simulated future: each goes as one of the past did.
+//! [`Draw`]: the outcomes of the runs of one simulated future: each goes as one of the past did.
 //!
 //! One past cycle is taken for all runs of a cycle to come, so that slowness and failures that they share stay together. Nothing is made
 //! up: a run that no past run is like has no outcome.
@@ -36,7 +36,7 @@ pub struct RunKey {
 
 /// A run whose end is drawn.
 #[derive(Debug, Clone, Copy)]
-pub struct Drawn<'a> {
+pub struct RunToDraw<'a> {
     /// What identifies it.
     pub key: &'a RunKey,
     /// When it is launched.
@@ -47,7 +47,7 @@ pub struct Drawn<'a> {
     pub preferred: Option<&'a str>,
 }
 
-/// What becomes of a run.
+/// The outcome of a run.
 #[derive(Debug, Clone)]
 pub enum RunOutcome<'a> {
     /// It goes as a past run did, and ends then.
@@ -181,13 +181,13 @@ pub struct Draw<'a, 'b> {
 }
 
 impl<'a> Draw<'a, '_> {
-    /// Return what becomes of a run. `is_usable` says whether what a past run sent is known.
+    /// Return the outcome of a run. `is_usable` says whether what a past run sent is known.
     ///
     /// # Errors
     /// Those of `is_usable`.
     pub fn outcome<E>(
         &mut self,
-        drawn: Drawn<'_>,
+        drawn: RunToDraw<'_>,
         mut is_usable: impl FnMut(&PastRun) -> Result<bool, E>,
     ) -> Result<RunOutcome<'a>, E> {
         let odds = self.odds;

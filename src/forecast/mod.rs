@@ -29,7 +29,7 @@ pub use compare::Comparison;
 pub use futures::Draws;
 pub use start::{ForecastError, ForecastRules, Span, Start};
 pub use summary::{ExpectationForecast, Forecast, RunForecast, TimeRange};
-pub use what_if::{Failure, Slower, Slowness, WhatIf};
+pub use what_if::{Slower, Slowness, SupposedFailure, WhatIf};
 
 /// What is forecast, and how.
 #[derive(Debug, Clone, PartialEq)]

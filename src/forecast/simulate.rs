@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::dates;
-use super::draw::{Draw, Drawn, Odds, RunKey, RunOutcome};
+use super::draw::{Draw, Odds, RunKey, RunOutcome, RunToDraw};
 use super::history::{CycleKey, PastRun, SentMessage, SentMessages};
 use super::like::{LikeId, Likeness};
 use super::start::{ForecastError, Start};
@@ -408,7 +408,7 @@ impl Future<'_, '_> {
         past.day_key(of_cause, first, launched)
     }
 
-    /// Draw what becomes of a run, and plan it. For one that runs when the forecast begins, that moment and the number of messages that
+    /// Draw the outcome of a run, and plan it. For one that runs when the forecast begins, that moment and the number of messages that
     /// it has sent are given.
     fn plan_end(
         &mut self,
@@ -421,7 +421,7 @@ impl Future<'_, '_> {
         let (key, worker) = (traced.key.clone(), traced.worker.clone());
         let failure = self.simulation.failure_of(worker.name());
         let ran_until = running.map(|(until, _)| until);
-        let drawn = Drawn { key: &key, launched, ran_until, preferred: failure.as_deref() };
+        let drawn = RunToDraw { key: &key, launched, ran_until, preferred: failure.as_deref() };
         let sent = &mut self.simulation.sent;
         let outcome = self.draw.outcome(drawn, |run| sent.of(run).map(|sent| sent.is_some()))?;
         let (past_run, end, ending) = match outcome {

@@ -148,7 +148,7 @@ impl Start {
         let past = PastRuns::read(history, now.time_zone(), now.timestamp(), HORIZON)?;
         let checklist = history.checklist_now()?;
         let cycles = history.cycles_now()?;
-        // Nobody is told of a simulated alarm.
+        // A simulated alarm sends no notification.
         let policy = Arc::new(Policy { has_notification_targets: false, ..config.policy() });
         let last_number = open.state(policy.clone(), Map::new(), Cycles::default()).last_number;
         if span.at.is_some() {
@@ -162,7 +162,7 @@ impl Start {
         state.last_number = last_number;
         let present = state.now(&begin.clone().into());
         let mut deadlines = state.open_deadlines(present, until);
-        // What came of such a window before the day is not known.
+        // Messages that come in such a window before that day are not simulated.
         deadlines.retain(|deadline| {
             span.at.is_none() || deadline.cycle.is_some() || deadline.since >= begin.timestamp()
         });

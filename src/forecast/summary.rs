@@ -194,12 +194,12 @@ impl Forecast {
 }
 
 /// Where a run is in the futures: the future and the position in it.
-type Places = Vec<(usize, usize)>;
+type RunPlaces = Vec<(usize, usize)>;
 
 /// The runs of all futures, each with its number and its places, for the paths that lead to them.
 struct Paths<'a> {
     traces: &'a [Trace],
-    runs: BTreeMap<&'a RunKey, (usize, Places)>,
+    runs: BTreeMap<&'a RunKey, (usize, RunPlaces)>,
     /// A launch of each as text, by number.
     names: Vec<String>,
     /// For each future, the number of each run.
@@ -259,7 +259,12 @@ fn shown(worker: &NextWorker) -> String {
     crate::trial::show::launch(&plain)
 }
 
-fn of_run(start: &Start, traces: &[Trace], paths: &Paths<'_>, (_, places): &(usize, Places)) -> RunForecast {
+fn of_run(
+    start: &Start,
+    traces: &[Trace],
+    paths: &Paths<'_>,
+    (_, places): &(usize, RunPlaces),
+) -> RunForecast {
     let run = |(future, position): (usize, usize)| &traces[future].runs[position];
     let all = || places.iter().map(|place| (*place, run(*place)));
     // A key has at least one place.

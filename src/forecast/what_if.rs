@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct WhatIf {
     /// Each run of these workers fails, those that already run included.
-    pub fail: Vec<Failure>,
+    pub fail: Vec<SupposedFailure>,
     /// Runs of these workers take longer.
     pub slower: Vec<Slower>,
     /// The hosts on which nothing is launched.
@@ -23,7 +23,7 @@ impl WhatIf {
 
 /// A worker that fails.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failure {
+pub struct SupposedFailure {
     /// The worker.
     pub worker: String,
     /// The message type; `None` for the first failure that the message registry has for the worker, else `crash`.

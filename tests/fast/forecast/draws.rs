@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use jiff::civil::date;
-use nowcast::forecast::draw::{Drawn, Odds, RunKey, RunOutcome, RunningNow};
+use nowcast::forecast::draw::{Odds, RunKey, RunOutcome, RunToDraw, RunningNow};
 use nowcast::forecast::history::{CycleKey, HORIZON, PastRuns};
 use nowcast::forecast::like::Likeness;
 use nowcast::store::History;
@@ -45,7 +45,7 @@ fn key(day: &str) -> RunKey {
 }
 
 /// How many of a thousand draws end after so many minutes; `None` for those that run longer than each past run.
-fn counts(past: &PastRuns, running: &[RunningNow], drawn: Drawn<'_>) -> BTreeMap<Option<i128>, usize> {
+fn counts(past: &PastRuns, running: &[RunningNow], drawn: RunToDraw<'_>) -> BTreeMap<Option<i128>, usize> {
     let odds = Odds::new(past, running, 7, drawn.ran_until.unwrap_or(drawn.launched), date(2026, 5, 1));
     let mut counts = BTreeMap::new();
     for number in 0..1_000 {
@@ -68,7 +68,7 @@ fn about(count: usize, expected: usize) -> bool {
 fn each_past_cycle_is_drawn_about_as_often() {
     let (_past, read, _system) = days(&[Some(10.0), Some(20.0), Some(30.0), Some(40.0)]);
     let key = key("20");
-    let drawn = Drawn { key: &key, launched: moment("20T06:00"), ran_until: None, preferred: None };
+    let drawn = RunToDraw { key: &key, launched: moment("20T06:00"), ran_until: None, preferred: None };
     let counts = counts(&read, &[], drawn);
     assert_eq!(counts.len(), 4, "{counts:?}");
     assert!(counts.values().all(|count| about(*count, 250)), "{counts:?}");
@@ -84,7 +84,7 @@ fn with_enough_of_the_same_weekday_only_those_are_drawn() {
         let monday =
             RunKey { cycle: CycleKey::Label(Cycle::parse("2026-04-06").expect("a label")), ..key("01") };
         let launched = "2026-04-06T06:00Z".parse().expect("a moment");
-        let drawn = Drawn { key: &monday, launched, ran_until: None, preferred: None };
+        let drawn = RunToDraw { key: &monday, launched, ran_until: None, preferred: None };
         let counts = counts(&read, &[], drawn);
         assert_eq!(
             (counts.len(), counts.contains_key(&Some(10))),
@@ -102,12 +102,12 @@ fn a_running_run_has_only_ends_beyond_what_it_has_run() {
     for (ran, expected) in [("06:05", 4), ("06:15", 3), ("06:35", 1)] {
         let ran_until = Some(moment(&format!("20T{ran}")));
         let running = [RunningNow { run: Number(1_000), key: key.clone(), launched, sent: 0 }];
-        let drawn = Drawn { key: &key, launched, ran_until, preferred: None };
+        let drawn = RunToDraw { key: &key, launched, ran_until, preferred: None };
         let counts = counts(&read, &running, drawn);
         assert_eq!(counts.len(), expected, "{ran}: {counts:?}");
         assert!(counts.values().all(|count| about(*count, 1_000 / expected)), "{ran}: {counts:?}");
     }
-    let drawn = Drawn { key: &key, launched, ran_until: Some(moment("20T06:50")), preferred: None };
+    let drawn = RunToDraw { key: &key, launched, ran_until: Some(moment("20T06:50")), preferred: None };
     assert_eq!(counts(&read, &[], drawn), [(None, 1_000)].into());
 }
 
@@ -136,7 +136,7 @@ fn the_share_of_a_killed_run_goes_to_those_that_ran_longer() {
     let read =
         PastRuns::read(&history, past.now().time_zone(), past.now().timestamp(), HORIZON).expect("readable");
     let key = key("20");
-    let drawn = Drawn { key: &key, launched: moment("20T06:00"), ran_until: None, preferred: None };
+    let drawn = RunToDraw { key: &key, launched: moment("20T06:00"), ran_until: None, preferred: None };
     let counts = counts(&read, &[], drawn);
     assert_eq!(counts.keys().collect::<Vec<_>>(), [&Some(10), &Some(20), &Some(40)], "{counts:?}");
     assert!(about(counts[&Some(10)], 250) && about(counts[&Some(40)], 500), "{counts:?}");
@@ -146,6 +146,6 @@ fn the_share_of_a_killed_run_goes_to_those_that_ran_longer() {
 fn the_cycle_itself_is_not_drawn_for_its_own_runs() {
     let (_past, read, _system) = days(&[Some(10.0), Some(20.0)]);
     let second = RunKey { ordinal: 0, ..key("02") };
-    let drawn = Drawn { key: &second, launched: moment("02T08:00"), ran_until: None, preferred: None };
+    let drawn = RunToDraw { key: &second, launched: moment("02T08:00"), ran_until: None, preferred: None };
     assert_eq!(counts(&read, &[], drawn), [(Some(10), 1_000)].into());
 }

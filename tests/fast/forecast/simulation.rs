@@ -6,8 +6,8 @@ use nowcast::forecast::history::SentMessages;
 use nowcast::forecast::simulate::Simulation;
 use nowcast::forecast::summary::{OpenState, UnknownEnd};
 use nowcast::forecast::{
-    Comparison, Draws, ExpectationForecast, Failure, Forecast, ForecastOptions, ForecastRules, RunForecast,
-    Slower, Slowness, Span, Start, Supposed, WhatIf, compare, forecast,
+    Comparison, Draws, ExpectationForecast, Forecast, ForecastOptions, ForecastRules, RunForecast, Slower,
+    Slowness, Span, Start, Supposed, SupposedFailure, WhatIf, compare, forecast,
 };
 use nowcast::store::History;
 use nowcast_core::Ending;
@@ -120,7 +120,7 @@ fn a_run_to_come_goes_as_past_ones_and_a_payload_has_the_date_of_its_day() {
     assert_eq!(expected.cycle.as_deref(), Some("2026-03-11"));
 }
 
-/// On each third day both are slow. Drawn by themselves, one of them would be slow on most days.
+/// On each third day both are slow. RunToDraw by themselves, one of them would be slow on most days.
 #[test]
 fn slowness_that_runs_of_a_cycle_share_stays_together() {
     let system = plots_after_model();
@@ -371,7 +371,7 @@ fn a_worker_that_fails_has_its_first_failure_and_nothing_follows() {
     let system = plots_after_model();
     let past = ten_days(&system);
     let fail = |worker: &str| WhatIf {
-        fail: vec![Failure { worker: worker.into(), r#type: None }],
+        fail: vec![SupposedFailure { worker: worker.into(), r#type: None }],
         ..WhatIf::default()
     };
     let comparison = suppose(&past, fail("model"));
