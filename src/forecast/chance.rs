@@ -24,7 +24,7 @@ impl Chance {
         Self(mixed(self.0 ^ number))
     }
 
-    /// Return one of so many, each as probable as the others; 0 of none.
+    /// Return one of so many, each as probable as the others; 0 of no choice.
     #[must_use]
     pub fn pick(self, count: usize) -> usize {
         let scaled = u128::from(mixed(self.0)) * (count as u128);

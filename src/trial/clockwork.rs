@@ -1,6 +1,6 @@
 //! [`Clockwork`]: the core on a virtual clock: what is due and what is planned happens in the order of time.
 //!
-//! This module never waits, reads no clock and performs no effect: its callers follow them.
+//! This module never waits, reads no clock and performs no effect: its callers handle the effects.
 
 use std::collections::BTreeMap;
 
