@@ -108,7 +108,7 @@ fn a_broker_with_two_managers() {
     let worker = system.connect();
     worker.send("the body", 0).expect("sent");
     let mut reply = unidentified.recv_multipart(0).expect("a request");
-    let ticket = std::mem::replace(&mut reply[1], Ticket { epoch: 1, number: 1 }.to_frame().to_vec());
+    let ticket = std::mem::replace(&mut reply[1], Ticket { epoch: 1, number: 1 }.to_frame());
     unidentified.send_multipart(&reply, 0).expect("sent");
     system.wait_for_log("broker", "that is not open was discarded");
     reply[1] = ticket;

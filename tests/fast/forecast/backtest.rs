@@ -1,5 +1,7 @@
 //! How good forecasts of the past would have been, on pasts that were lived ahead of time with a fixed seed.
 
+#![allow(clippy::float_cmp, reason = "shares are counts divided by the same number")]
+
 use std::collections::BTreeMap;
 
 use jiff::SignedDuration;
