@@ -186,7 +186,7 @@ pub struct FailureParts<'a> {
 }
 
 impl<'a> FailureParts<'a> {
-    /// Return the parts of a text that this module's callers made with [`explain::beneath`](super::explain).
+    /// Return the parts of the text of a failed call.
     #[must_use]
     pub fn of(text: &'a str) -> Self {
         let mut lines = text.lines().take_while(|line| *line != TRACEBACK.trim_start());
