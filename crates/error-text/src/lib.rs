@@ -1,5 +1,5 @@
 //! Parts of error messages for people: [`closest`] and [`did_you_mean`] find the known name that a misspelt one means, [`with_causes`]
-//! shows an error with its causes in one line, [`cut`] keeps a text short.
+//! shows an error with its causes in one line, [`cut()`] keeps a text short.
 //!
 //! This crate writes nothing and knows nothing of its callers.
 
