@@ -57,7 +57,7 @@ fn main() {
         });
         assert_eq!(messages, 1_000 * (2 + CHAINS * STEPS));
     }
-    let draws = Draws { count: 200, seed: 0, limit: None };
+    let draws = Draws { count: 200, seed: 0, limit: None, threads: None };
     let forecast_of = || Forecast::of(&start, &rules, &what_if, draws).expect("a forecast");
     let summed = measured("200 draws on all cores", forecast_of);
     assert_eq!(summed.runs.len(), 2 + CHAINS * STEPS);

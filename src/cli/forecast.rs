@@ -35,8 +35,8 @@ const LIMIT: Duration = Duration::from_secs(10);
 /// The greatest factor by which a worker is slower.
 const GREATEST_FACTOR: f64 = 1_000.0;
 
-const EXIT_STATUS: &str = "Exit status: 0 if there is a forecast, whatever it says; 1 if the journal cannot be read; 2 if the command line, the \
-    configuration or the rules are invalid.";
+const EXIT_STATUS: &str = "Exit status: 0 if there is a forecast, whatever it says; 1 if the journal or the rules cannot be used; 2 if the command line or the \
+    configuration is invalid.";
 
 #[derive(Debug, Clone, clap::Args)]
 #[group(skip)]
@@ -114,7 +114,7 @@ fn slower(text: &str) -> Result<Slower, String> {
 pub(super) fn run(args: &Args) -> ExitCode {
     args.common.view(|context| {
         if let Some(span) = args.backtest {
-            let draws = Draws { count: args.runs, seed: args.seed, limit: None };
+            let draws = Draws { count: args.runs, seed: args.seed, limit: None, threads: None };
             let result = backtest::make(context, span, draws)?;
             if args.common.json {
                 return Ok(print::json(&result));
@@ -123,7 +123,7 @@ pub(super) fn run(args: &Args) -> ExitCode {
         }
         let options = ForecastOptions {
             span: span(args, &context.now)?,
-            draws: Draws { count: args.runs, seed: args.seed, limit: Some(LIMIT) },
+            draws: Draws { count: args.runs, seed: args.seed, limit: Some(LIMIT), threads: None },
         };
         let rules = ForecastRules::in_force(&context.config, &context.history)?;
         let supposed = args.supposed.checked(context)?;

@@ -1,6 +1,7 @@
 //! `nowcast forecaster`: makes one forecast of the expected messages for the manager that starts it, and writes it beside the journal. It
 //! must neither compete with daemons and workers for the processor nor speak to anybody.
 
+use std::num::NonZero;
 use std::process::ExitCode;
 
 use rustix::process::{
@@ -48,7 +49,9 @@ fn work(args: &Args) -> anyhow::Result<()> {
     let history = History::open(&config.journal.folder)?;
     let rules = ForecastRules::in_force(&config, &history)?;
     let now = MachineClock::new().read();
-    let made = forecast(&config, &history, &now, &rules, &ForecastOptions::default())?;
+    let mut options = ForecastOptions::default();
+    options.draws.threads = Some(NonZero::<usize>::MIN);
+    let made = forecast(&config, &history, &now, &rules, &options)?;
     let expected = made.expected.iter().map(ExpectationForecast::brief).collect();
     failpoint::pass("forecaster: made");
     StoredForecast { at: now.wall.timestamp(), expected }.write(&config.journal.folder)?;

@@ -260,7 +260,7 @@ impl<'a> Scorer<'a> {
     fn score_real_ends(&mut self, start: &Start, rules: &ForecastRules) -> Result<(), ForecastError> {
         let begin = start.begin.timestamp();
         let odds = Odds::new(&start.past, &start.running, 0, begin, start.today).with_ends_of(self.full);
-        let draws = Draws { count: 1, seed: 0, limit: None };
+        let draws = Draws { count: 1, seed: 0, limit: None, threads: None };
         let traces = futures::simulate_by(start, &odds, rules, &WhatIf::default(), draws)?;
         let mut counts: BTreeMap<(CycleKey, Likeness, u32), (usize, usize)> = BTreeMap::new();
         let simulated = traces.iter().flat_map(|trace| &trace.runs);

@@ -21,6 +21,8 @@ pub struct Draws {
     pub seed: u64,
     /// How long they may take; `None` for as long as they do.
     pub limit: Option<Duration>,
+    /// How many threads simulate; `None` for as many as there are cores.
+    pub threads: Option<NonZero<usize>>,
 }
 
 /// Simulate the draws. There are fewer of them if there is no time left.
@@ -54,7 +56,8 @@ pub fn simulate_by(
         let is_late = draws.limit.is_some_and(|limit| begun.elapsed() > limit);
         is_late || has_failed.load(Ordering::Relaxed)
     };
-    let cores = thread::available_parallelism().map_or(1, NonZero::get);
+    let cores =
+        draws.threads.map_or_else(|| thread::available_parallelism().map_or(1, NonZero::get), NonZero::get);
     let count = usize::try_from(draws.count).unwrap_or(usize::MAX);
     let threads = cores.clamp(1, count.max(1));
     let share = |thread: usize| -> Result<Vec<(usize, Trace)>, ForecastError> {

@@ -308,6 +308,12 @@ impl PastRuns {
         Some(self.run(self.senders[place].1))
     }
 
+    /// Return whether there is a run of a worker.
+    #[must_use]
+    pub fn has_run(&self, worker: &str) -> bool {
+        self.runs.iter().any(|run| *self.likenesses.get(run.like).worker == *worker)
+    }
+
     /// Return the cycle of a label or day.
     #[must_use]
     pub fn find_cycle(&self, key: &CycleKey) -> Option<&PastCycle> {

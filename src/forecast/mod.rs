@@ -2,7 +2,6 @@
 //!
 //! The past tells how long runs take and what they report; nothing here is a second engine. The forecast reads. It never launches,
 //! writes, or speaks to a manager.
-
 //!
 //! [`forecast`] gives the whole; [`Forecast::expected`] is what it says of expectations.
 
@@ -48,7 +47,7 @@ pub struct ForecastOptions {
 impl Default for ForecastOptions {
     /// The next 24 hours in 200 draws, in 10 s at most.
     fn default() -> Self {
-        let draws = Draws { count: 200, seed: 0, limit: Some(Duration::from_secs(10)) };
+        let draws = Draws { count: 200, seed: 0, limit: Some(Duration::from_secs(10)), threads: None };
         Self { span: Span::default(), draws }
     }
 }

@@ -225,6 +225,7 @@ struct Future<'a, 'b> {
 impl Future<'_, '_> {
     fn begin(&mut self) -> Result<(), ForecastError> {
         let start = self.simulation.start;
+        self.clockwork.allow_launches(start.schedule.len());
         for (index, launch) in start.schedule.iter().enumerate() {
             self.clockwork.plan(launch.at, Planned::Scheduled(index));
         }

@@ -44,6 +44,9 @@ pub enum ForecastError {
 /// The longest forecast, in days. The schedule may have a launch each minute.
 pub const LONGEST_DAYS: i64 = 31;
 
+/// How many times the present is read until nothing happens meanwhile.
+const MOST_READS: usize = 5;
+
 /// The usual forecast, in hours: the rest of the day and the night.
 const USUAL_HOURS: i64 = 24;
 
@@ -148,6 +151,23 @@ impl Start {
     /// # Errors
     /// The journal cannot be read, or the span is invalid.
     pub fn read(
+        config: &Config,
+        history: &History,
+        time: &DecisionTime,
+        span: Span,
+    ) -> Result<Self, ForecastError> {
+        // Its parts are read one after the other, and a manager may write in between.
+        for _ in 1..MOST_READS {
+            let before = history.last_event()?;
+            let start = Self::read_once(config, history, time, span)?;
+            if history.last_event()? == before {
+                return Ok(start);
+            }
+        }
+        Self::read_once(config, history, time, span)
+    }
+
+    fn read_once(
         config: &Config,
         history: &History,
         time: &DecisionTime,

@@ -138,6 +138,7 @@ impl ExpectationForecast {
         ExpectedForecast {
             worker: self.worker.clone(),
             r#type: self.r#type.clone(),
+            cycle: self.cycle.clone(),
             deadline: self.deadline,
             time: self.time,
             late: self.late.map(percent),
@@ -182,7 +183,7 @@ impl Forecast {
             time(one).cmp(&time(other)).then_with(|| one.key.cmp(&other.key))
         });
         let expected = start.deadlines.iter().enumerate();
-        let expected = expected.map(|(index, deadline)| of_deadline(deadline, index, traces, &paths));
+        let expected = expected.map(|(index, deadline)| of_deadline(start, deadline, index, traces, &paths));
         let endless = traces.iter().filter(|trace| trace.is_endless).count();
         Self {
             begin: start.begin.timestamp(),
@@ -322,6 +323,7 @@ fn of_run(
 }
 
 fn of_deadline(
+    start: &Start,
     deadline: &OpenDeadline,
     index: usize,
     traces: &[Trace],
@@ -341,7 +343,10 @@ fn of_deadline(
             }
     };
     let known = traces.iter().filter(|trace| is_known(trace)).count();
-    let late = (known > 0 && known * 2 >= traces.len()).then(|| share(known - in_time, known));
+    // A worker that is only started elsewhere, by cron or by hand, is in no future, and that says nothing.
+    let is_foretold = !met.is_empty() || start.past.has_run(&deadline.worker);
+    let is_known = is_foretold && known > 0 && known * 2 >= traces.len();
+    let late = is_known.then(|| share(known - in_time, known));
     let sent = met.iter().filter_map(|(future, met)| Some((met.at, (*future, met.run?))));
     ExpectationForecast {
         worker: deadline.worker.clone(),

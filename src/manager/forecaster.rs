@@ -4,6 +4,8 @@
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
+
 use super::Manager;
 use crate::store::forecast_file::StoredForecast;
 use nowcast_core::Event;
@@ -20,6 +22,10 @@ pub(super) struct Forecaster {
     process: Option<Child>,
     /// When the last one was started.
     started: Option<Instant>,
+    /// The same by the wall clock.
+    started_at: Timestamp,
+    /// Whether it took too long and is killed.
+    is_late: bool,
     /// Whether the last forecast failed, which is logged once.
     has_failed: bool,
 }
@@ -36,16 +42,20 @@ impl Forecaster {
     fn collect(&mut self, now: Instant) -> Option<ProcessResult> {
         let process = self.process.as_mut()?;
         let outcome = match process.try_wait() {
+            Ok(Some(_)) if std::mem::take(&mut self.is_late) => {
+                ProcessResult::Failed(format!("it took longer than {} s", LIMIT.as_secs()))
+            }
             Ok(Some(status)) if status.success() => ProcessResult::Done,
             Ok(Some(status)) => ProcessResult::Failed(status.to_string()),
             Ok(None) if self.started.is_none_or(|started| now.duration_since(started) < LIMIT) => {
                 return None;
             }
             Ok(None) => {
-                // It holds no lock, and what it has written so far was not yet renamed.
+                // It holds no lock, and what it has written so far was not yet renamed. It is collected when it has ended: on a disk that
+                // hangs, that takes a while.
                 let _ = process.kill();
-                let _ = process.wait();
-                ProcessResult::Failed(format!("it took longer than {} s", LIMIT.as_secs()))
+                self.is_late = true;
+                return None;
             }
             // Reaped as an orphan, so its status is lost; its file tells.
             Err(_) => ProcessResult::Done,
@@ -62,8 +72,8 @@ impl Forecaster {
 impl Drop for Forecaster {
     fn drop(&mut self) {
         if let Some(mut process) = self.process.take() {
+            // The system collects it when the manager has ended.
             let _ = process.kill();
-            let _ = process.wait();
         }
     }
 }
@@ -79,7 +89,12 @@ impl Manager {
         }
         let read = match outcome? {
             ProcessResult::Done => {
-                StoredForecast::read(&self.config.journal.folder).map_err(|error| error.to_string())
+                let read =
+                    StoredForecast::read(&self.config.journal.folder).map_err(|error| error.to_string());
+                let is_new = |forecast: &StoredForecast| forecast.at >= self.forecaster.started_at;
+                read.and_then(|read| {
+                    Some(read).filter(is_new).ok_or_else(|| "it left no forecast".to_owned())
+                })
             }
             ProcessResult::Failed(why) => Err(why),
         };
@@ -97,6 +112,7 @@ impl Manager {
 
     fn start_forecast(&mut self, now: Instant) {
         self.forecaster.started = Some(now);
+        self.forecaster.started_at = Timestamp::now();
         let started = Command::new(&self.nowcast_binary)
             .args(["forecaster", "--config"])
             .arg(&self.config.file)
@@ -128,11 +144,19 @@ mod tests {
     fn a_process_that_takes_too_long_is_ended() {
         let begin = Instant::now();
         let process = Command::new("sleep").arg("600").spawn().expect("it starts");
-        let mut forecaster = Forecaster { process: Some(process), started: Some(begin), has_failed: false };
+        let mut forecaster =
+            Forecaster { process: Some(process), started: Some(begin), ..Forecaster::default() };
         assert_eq!(forecaster.collect(begin), None);
         assert!(!forecaster.is_due(begin + INTERVAL), "one at a time");
-        let result = forecaster.collect(begin + LIMIT);
-        assert_eq!(result, Some(ProcessResult::Failed("it took longer than 45 s".to_owned())));
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let result = loop {
+            assert!(Instant::now() < deadline, "it was killed");
+            match forecaster.collect(begin + LIMIT) {
+                Some(result) => break result,
+                None => std::thread::yield_now(),
+            }
+        };
+        assert_eq!(result, ProcessResult::Failed("it took longer than 45 s".to_owned()));
         assert!(!forecaster.is_due(begin + LIMIT) && forecaster.is_due(begin + INTERVAL));
     }
 }

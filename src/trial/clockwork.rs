@@ -12,6 +12,9 @@ use nowcast_core::{Effect, Event, Rules, State, decide};
 /// The maximum number of events: rules that launch one another endlessly would never finish.
 pub const MOST_EVENTS: usize = 20_000;
 
+/// How many more events each launch of a schedule may bring: those of the runs that follow from it.
+const EVENTS_OF_A_LAUNCH: usize = 200;
+
 /// There were more than [`MOST_EVENTS`] events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TooManyEvents;
@@ -37,6 +40,7 @@ pub struct Clockwork<T> {
     /// The number of events that were ever planned, by which those of the same moment are ordered.
     count: usize,
     events: usize,
+    most_events: usize,
 }
 
 impl<T> Clockwork<T> {
@@ -44,7 +48,15 @@ impl<T> Clockwork<T> {
     #[must_use]
     pub fn new(state: State, now: ZonedDateTime) -> Self {
         let looked_at = now.timestamp();
-        Self { state, now, looked_at, planned: BTreeMap::new(), count: 0, events: 0 }
+        Self {
+            state,
+            now,
+            looked_at,
+            planned: BTreeMap::new(),
+            count: 0,
+            events: 0,
+            most_events: MOST_EVENTS,
+        }
     }
 
     /// Return the current time.
@@ -70,13 +82,18 @@ impl<T> Clockwork<T> {
         self.planned.retain(|_, what| !is_cancelled(what));
     }
 
+    /// Allow the events that follow from so many launches of a schedule, too.
+    pub fn allow_launches(&mut self, count: usize) {
+        self.most_events = self.most_events.saturating_add(count.saturating_mul(EVENTS_OF_A_LAUNCH));
+    }
+
     /// Decide an event now, and return the effects.
     ///
     /// # Errors
     /// When there are too many events.
     pub fn decide(&mut self, event: Event, rules: &dyn Rules) -> Result<Vec<Effect>, TooManyEvents> {
         self.events += 1;
-        if self.events > MOST_EVENTS {
+        if self.events > self.most_events {
             return Err(TooManyEvents);
         }
         Ok(decide(&mut self.state, event, rules, &self.now.clone().into()))

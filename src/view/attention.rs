@@ -306,7 +306,7 @@ fn of_late(context: &ViewContext, open: &OpenItems) -> Vec<Attention> {
 
 /// Return an item for each expected message that will probably be late.
 fn of_at_risk(context: &ViewContext, open: &OpenItems) -> Vec<Attention> {
-    let forecasts = ExpectedView::gather(&context.config, context.now.timestamp());
+    let forecasts = ExpectedView::gather(&context.config, &open.expected, context.now.timestamp());
     let is_open = |at_risk: &&AtRisk| !at_risk.is_over && at_risk.deadline > context.now.timestamp();
     let item = |expected: &Expected, at_risk: &AtRisk| {
         let is_its = |forecast: &&ExpectedView| {

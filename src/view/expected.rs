@@ -6,6 +6,7 @@ use serde::Serialize;
 use super::times;
 use crate::config::Config;
 use crate::store::forecast_file::StoredForecast;
+use nowcast_core::expected::Expected;
 use nowcast_core::{ExpectedForecast, TimeRange};
 
 /// An expected message and when it will probably come. Its keys are those of the JSON.
@@ -13,6 +14,8 @@ use nowcast_core::{ExpectedForecast, TimeRange};
 pub struct ExpectedView {
     pub worker: String,
     pub r#type: String,
+    /// The cycle of the message, if it must be of one.
+    pub cycle: Option<String>,
     pub due: Timestamp,
     /// `p10`, `median` and `p90`; `None` if it is not known.
     pub expected: Option<TimeRange>,
@@ -21,16 +24,24 @@ pub struct ExpectedView {
 }
 
 impl ExpectedView {
-    /// Return the expected messages to come, the soonest deadline first, if there is a recent forecast.
-    pub fn gather(config: &Config, now: Timestamp) -> Vec<Self> {
+    /// Return the expected messages to come, the soonest deadline first, if there is a recent forecast. One that has come since that was made
+    /// is left out.
+    pub fn gather(config: &Config, expected: &[Expected], now: Timestamp) -> Vec<Self> {
         let Some(stored) = StoredForecast::recent(&config.journal.folder, now) else { return Vec::new() };
         let is_expected = |forecast: &ExpectedForecast| {
             let of_kind = |worker: &str, r#type: &str| worker == forecast.worker && r#type == forecast.r#type;
-            forecast.deadline > now && config.expect.iter().any(|one| of_kind(&one.worker, &one.r#type))
+            let is_warned_of =
+                config.expect.iter().any(|one| one.warn_at.is_some() && of_kind(&one.worker, &one.r#type));
+            let has_come = expected.iter().any(|one| {
+                of_kind(&one.worker, &one.r#type)
+                    && one.last_received.is_some_and(|received| received >= stored.at)
+            });
+            forecast.deadline > now && is_warned_of && !has_come
         };
         let view = |forecast: ExpectedForecast| Self {
             worker: forecast.worker,
             r#type: forecast.r#type,
+            cycle: forecast.cycle,
             due: forecast.deadline,
             expected: forecast.time,
             late_percent: forecast.late,
@@ -50,7 +61,7 @@ impl ExpectedView {
         let due = self.due.to_zoned_datetime(now.time_zone().clone());
         let minute = |time| times::minute(time, &due);
         let expected = self.expected.map_or_else(
-            || "no forecast".to_owned(),
+            || if self.late_percent.is_some() { "not expected to come" } else { "no forecast" }.to_owned(),
             |time| format!("expected {} ({}–{})", minute(time.median), minute(time.p10), minute(time.p90)),
         );
         let late = match self.late_percent {

@@ -184,7 +184,7 @@ impl SystemView {
             joins: Vec::new(),
             holds: Vec::new(),
             pending: Vec::new(),
-            expected: ExpectedView::gather(config, now.timestamp()),
+            expected: Vec::new(),
             schedule: schedule(config, now),
         };
         let journal = match History::open(&config.journal.folder) {
@@ -224,6 +224,7 @@ impl SystemView {
         let open = context.history.open_now()?;
         self.clock_set = clock_set(&context, &open)?;
         self.rules_generation = open.rules.as_ref().map_or(0, |rules| rules.generation);
+        self.expected = ExpectedView::gather(config, &open.expected, context.now.timestamp());
         let mut items = of_failed_runs(&context, &open)?;
         items.extend(attention::of_journal(&context, &open)?);
         items.extend(of_slow_runs(&context, &open)?);
@@ -282,6 +283,7 @@ impl SystemView {
         self.joins.retain(|join| join.cycle.as_deref() == Some(label));
         let target = HoldTarget::Cycle(cycle.clone()).to_string();
         self.holds.retain(|hold| hold.target == target);
+        self.expected.retain(|expected| expected.cycle.as_deref() == Some(label));
         self.schedule.retain(|scheduled| scheduled.cycle.as_deref() == Some(label));
     }
 

@@ -4,13 +4,10 @@ use std::fs;
 use std::path::Path;
 
 use jiff::{SignedDuration, Timestamp, ToSpan, ZonedDateTime};
-use nowcast::store::Journal;
 use nowcast::store::forecast_file::StoredForecast;
-use nowcast_core::expected::Expected;
-use nowcast_core::record::RecordedEvent;
-use nowcast_core::{Change, Number, Record};
 use rustix::process::Signal;
 
+use crate::support::past::{Past, success_after};
 use crate::support::servers::Server;
 use crate::support::system::{System, system};
 
@@ -24,22 +21,14 @@ fn expecting(sections: &str) -> System {
 expect: [{{worker: keyless, by: '{by}', timezone: UTC, warn at: 50%}}]"
         ))
         .prepare();
-    // Such messages have been noticed for three days, and two days ago one came.
-    let expected = Expected {
-        worker: "keyless".to_owned(),
-        r#type: "success".to_owned(),
-        observed_since: now.checked_sub(3.days()).expect("a moment").timestamp(),
-        observed_since_steady: None,
-        last_received: Some(now.checked_sub(2.days()).expect("a moment").timestamp()),
-        last_received_steady: None,
-        evaluated_until: now.timestamp(),
-        late: None,
-        late_cycle: None,
-        at_risk: Vec::new(),
-    };
-    let changes = vec![Change::Expected(expected)];
-    let record = Record { number: Number(1), at: now, event: RecordedEvent::Due, changes };
-    Journal::open(&system.path("checklist.journal")).expect("a journal").commit(&[record]).expect("kept");
+    // A run has sent one on each of the last two days.
+    let day = |days: i64| now.checked_sub(days.days()).expect("a moment");
+    let text = |moment: ZonedDateTime| moment.strftime("%Y-%m-%dT%H:%M:%S[UTC]").to_string();
+    let mut past = Past::new(&system, &text(day(3)));
+    for days in [2, 1] {
+        past.launch(&text(day(days)), "keyless", &[], None);
+    }
+    past.live(&text(now), &mut |_| Some(success_after(1.0)));
     system.start_broker();
     system
 }
@@ -70,11 +59,11 @@ fn a_message_that_will_be_late_is_warned_of_once_over_the_death_of_the_manager()
         expecting(&format!("notifications: {{t: {{url: '{}', alarms: [at risk]}}}}", server.url("/")));
     system.start_manager(&[]);
     system.wait_for_log("manager", "WARNING [manager] keyless: (success) is at risk: late at ");
-    assert!(system.log("manager").contains("with a probability of 100 %; it is not known when it comes"));
+    assert!(system.log("manager").contains("with a probability of 100 %; it is not expected to come"));
     server.wait_for(1, || system.describe());
     let (status, text) = system.operation(&["status"]);
     assert!(status == Some(1) && text.contains("AT RISK"), "{text}");
-    assert!(text.contains("no forecast; 100 % likely to be late"), "{text}");
+    assert!(text.contains("not expected to come; 100 % likely to be late"), "{text}");
 
     system.signal("manager", Signal::KILL);
     system.wait_for_end("manager");

@@ -250,6 +250,7 @@ pub fn forecast(late: u8) -> Recorded {
     let forecast = ExpectedForecast {
         worker: "collect_rivers".into(),
         r#type: "success".into(),
+        cycle: None,
         deadline: tomorrow("11:30"),
         time: Some(time),
         late: Some(late),

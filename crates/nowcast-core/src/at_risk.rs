@@ -2,7 +2,7 @@
 
 use crate::alarm::Alarm;
 use crate::decide::Decision;
-use crate::expected::AtRisk;
+use crate::expected::{AtRisk, Expected};
 use crate::forecast::ExpectedForecast;
 use crate::level::Level;
 use crate::policy::Expectation;
@@ -16,11 +16,38 @@ impl Decision<'_> {
     /// Warn of messages that will probably be late. A forecast of a deadline that is no longer open is out of date, and ignored.
     pub(super) fn handle_forecast(&mut self, forecasts: &[ExpectedForecast]) {
         self.begin_record();
+        self.end_risks();
         for forecast in forecasts {
             self.judge_forecast(forecast);
         }
         self.launch_ready_runs();
         self.finish_record_if_changed(RecordedEvent::Forecast);
+    }
+
+    /// End the risks of deadlines that are no longer those of an expectation with `warn at`, or whose cycle is cancelled or skipped.
+    pub(super) fn end_risks(&mut self) {
+        let policy = self.state.policy.clone();
+        let all: Vec<Expected> =
+            self.state.expected.values().filter(|one| !one.at_risk.is_empty()).cloned().collect();
+        for mut expected in all {
+            let of_kind = policy.expectations.iter().filter(|one| {
+                one.warn_at.is_some() && one.worker == expected.worker && one.r#type == expected.r#type
+            });
+            let of_kind: Vec<&Expectation> = of_kind.collect();
+            let before = expected.clone();
+            for at_risk in
+                expected.at_risk.iter_mut().filter(|one| !one.is_over && self.now.wall < one.deadline)
+            {
+                let is_abandoned =
+                    at_risk.cycle.as_ref().is_some_and(|cycle| self.state.cycles.is_abandoned(cycle));
+                let is_open =
+                    |one: &&Expectation| before.open_deadline(one, at_risk.deadline, self.now).is_some();
+                at_risk.is_over = is_abandoned || !of_kind.iter().any(is_open);
+            }
+            if expected != before {
+                self.change(Change::Expected(expected));
+            }
+        }
     }
 
     fn judge_forecast(&mut self, forecast: &ExpectedForecast) {

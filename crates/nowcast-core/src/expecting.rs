@@ -64,6 +64,7 @@ impl Decision<'_> {
         for (worker, r#type) in new {
             self.change(Change::Expected(Expected::new(&worker, &r#type, now)));
         }
+        self.end_risks();
     }
 
     /// Evaluate deadlines again that are in the future again, since the wall clock was set back.

@@ -11,6 +11,9 @@ pub struct ExpectedForecast {
     pub worker: String,
     /// The message type.
     pub r#type: String,
+    /// The cycle of the message, if it must be of one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cycle: Option<String>,
     /// The deadline that the forecast is for.
     pub deadline: Timestamp,
     /// When the message is expected, if that is known.
@@ -33,7 +36,7 @@ pub struct TimeRange {
 impl ExpectedForecast {
     /// Return when the message is expected, as text.
     pub(super) fn when(&self, zone: &TimeZone) -> String {
-        let Some(time) = self.time else { return "it is not known when it comes".to_owned() };
+        let Some(time) = self.time else { return "it is not expected to come".to_owned() };
         let clock = |time: Timestamp| time.to_zoned_datetime(zone.clone()).strftime("%H:%M");
         format!("expected at {} ({} to {})", clock(time.median), clock(time.p10), clock(time.p90))
     }

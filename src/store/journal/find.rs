@@ -398,7 +398,7 @@ pub(super) fn durations(
     let mut statement =
         connection.prepare_cached("SELECT body FROM runs WHERE worker = ?1 ORDER BY id DESC LIMIT ?2")?;
     // Other arguments are passed over, but not without end.
-    let limit = i64::try_from(most.saturating_mul(2)).unwrap_or(i64::MAX);
+    let limit = i64::try_from(most.saturating_mul(10)).unwrap_or(i64::MAX);
     let mut runs = statement.query_and_then(params![worker, limit], load::body::<Run>)?;
     let mut durations = Vec::new();
     while let Some(run) = runs.next().transpose()?.filter(|_| durations.len() < most) {

@@ -30,6 +30,7 @@ fn forecast(late: u8) -> ExpectedForecast {
     ExpectedForecast {
         worker: "rivers".to_owned(),
         r#type: "success".to_owned(),
+        cycle: None,
         deadline: DEADLINE.parse().expect("a moment"),
         time: Some(TimeRange { p10: at("05:50"), median: at("06:10"), p90: at("06:45") }),
         late: Some(late),
@@ -140,7 +141,7 @@ fn with_a_cycle_only_its_own_message_ends_the_risk() {
         heard.log,
         [
             "WARNING rivers: (success) of cycle 2026-03-15 is at risk: late at 2026-03-15 06:00 PDT with a probability of 100 %; \
-             it is not known when it comes"
+             it is not expected to come"
         ]
     );
     let is_at_risk = |manager: &Story| manager.state.expected.values().any(|one| !one.at_risk.is_empty());

@@ -116,7 +116,7 @@ fn days(seed: u64, until: &str) -> (System, Past) {
 
 fn scored(past: &Past, days: i64, draws: u32) -> Backtest {
     let history = History::open(&past.config().journal.folder).expect("a journal");
-    let draws = Draws { count: draws, seed: 11, limit: None };
+    let draws = Draws { count: draws, seed: 11, limit: None, threads: None };
     let span = SignedDuration::from_hours(24 * days);
     backtest(past.config(), &history, &past.now().into(), span, draws).expect("a backtest")
 }

@@ -62,7 +62,7 @@ fn history(past: &Past) -> (History, ForecastRules) {
 }
 
 fn options(draws: u32, span: Span) -> ForecastOptions {
-    ForecastOptions { draws: Draws { count: draws, seed: 7, limit: None }, span }
+    ForecastOptions { draws: Draws { count: draws, seed: 7, limit: None, threads: None }, span }
 }
 
 /// Foretell what comes after the past.
@@ -297,7 +297,7 @@ fn the_number_of_threads_changes_nothing() {
     past.live("2026-03-21T06:10[UTC]", &mut |launch| Some(model(&launch, f64::from(launch.at.day()) + 30.0)));
     let (history, rules) = history(&past);
     let start = Start::read(past.config(), &history, &past.now().into(), Span::default()).expect("a start");
-    let draws = Draws { count: 9, seed: 7, limit: None };
+    let draws = Draws { count: 9, seed: 7, limit: None, threads: None };
     let what_if = WhatIf::default();
     let together = futures::simulate(&start, &rules, &what_if, draws).expect("futures");
     let odds = Odds::new(&start.past, &start.running, 7, start.begin.timestamp(), start.today);
@@ -321,7 +321,10 @@ fn the_same_seed_gives_the_same_forecast_and_another_one_another() {
     let first = json(&foretell(&past, 30));
     assert_eq!(json(&foretell(&past, 30)), first);
     let (history, rules) = history(&past);
-    let other = ForecastOptions { draws: Draws { count: 30, seed: 8, limit: None }, span: Span::default() };
+    let other = ForecastOptions {
+        draws: Draws { count: 30, seed: 8, limit: None, threads: None },
+        span: Span::default(),
+    };
     let other = forecast(past.config(), &history, &past.now().into(), &rules, &other).expect("a forecast");
     assert_ne!(json(&other), first);
 }
@@ -331,7 +334,7 @@ fn without_time_there_are_fewer_draws() {
     let system = plots_after_model();
     let past = ten_days(&system);
     let (history, rules) = history(&past);
-    let draws = Draws { count: 50, seed: 0, limit: Some(std::time::Duration::ZERO) };
+    let draws = Draws { count: 50, seed: 0, limit: Some(std::time::Duration::ZERO), threads: None };
     let options = ForecastOptions { draws, span: Span::default() };
     let forecast =
         forecast(past.config(), &history, &past.now().into(), &rules, &options).expect("a forecast");
