@@ -12,7 +12,7 @@ use super::like::{LikeId, Likeness};
 use super::start::{ForecastError, Start};
 use super::what_if::WhatIf;
 use crate::rules::Engine;
-use crate::trial::clockwork::{Clockwork, Tick, TooManyEvents};
+use crate::trial::clockwork::{Clockwork, Tick};
 use nowcast_core::hold::{Hold, HoldTarget};
 use nowcast_core::message::Message;
 use nowcast_core::record::{MessageRecord, Outcome, RecordedEvent};
@@ -287,12 +287,9 @@ impl Future<'_, '_> {
 
     /// Decide an event, and follow its effects.
     fn happens(&mut self, event: Event) -> Result<(), ForecastError> {
-        let effects = match self.clockwork.decide(event, self.simulation.engine) {
-            Ok(effects) => effects,
-            Err(TooManyEvents) => {
-                self.trace.is_endless = true;
-                return Ok(());
-            }
+        let Ok(effects) = self.clockwork.decide(event, self.simulation.engine) else {
+            self.trace.is_endless = true;
+            return Ok(());
         };
         for effect in effects {
             match effect {

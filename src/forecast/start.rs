@@ -146,8 +146,7 @@ impl Start {
         let present = open.clock.now(time);
         let schedule = schedule(config, history, &open.scheduled, present, begin.timestamp(), until)?;
         let past = PastRuns::read(history, now.time_zone(), now.timestamp(), HORIZON)?;
-        let checklist = history.checklist_now()?;
-        let cycles = history.cycles_now()?;
+        let (checklist, cycles) = history.checklist_and_cycles_now()?;
         // A simulated alarm sends no notification.
         let policy = Arc::new(Policy { has_notification_targets: false, ..config.policy() });
         let last_number = open.state(policy.clone(), Map::new(), Cycles::default()).last_number;

@@ -1,5 +1,8 @@
 //! What is foretold, on pasts that were lived ahead of time.
 
+// Shares of draws are rounded, and equal counts have equal shares.
+#![allow(clippy::float_cmp)]
+
 use nowcast::forecast::draw::Odds;
 use nowcast::forecast::futures;
 use nowcast::forecast::history::SentMessages;
@@ -120,7 +123,7 @@ fn a_run_to_come_goes_as_past_ones_and_a_payload_has_the_date_of_its_day() {
     assert_eq!(expected.cycle.as_deref(), Some("2026-03-11"));
 }
 
-/// On each third day both are slow. RunToDraw by themselves, one of them would be slow on most days.
+/// On each third day both are slow. Drawn by themselves, one of them would be slow on most days.
 #[test]
 fn slowness_that_runs_of_a_cycle_share_stays_together() {
     let system = plots_after_model();
