@@ -134,12 +134,12 @@ fn chains() -> System {
 /// Each run takes 10 to 30 minutes, and reports a payload of about 500 bytes with dates in it.
 fn go(launch: &PastLaunch<'_>) -> PastRun {
     let date = launch.at.date();
-    let file = |part| {
-        format!("f{part}: /results/{}/{}_{part}.nc, ", date.strftime("%d%b%y"), date.strftime("%Y%m%d"))
-    };
-    let files = (0..8).map(file).collect::<Vec<_>>().concat();
+    let (written, plain) = (date.strftime("%d%b%y"), date.strftime("%Y%m%d"));
+    let files: Vec<String> =
+        (0..8).map(|part| format!("f{part}: /results/{written}/{plain}_{part}.nc")).collect();
+    let files = files.join(", ");
     let chain = launch.worker.args.first().map_or("first", String::as_str);
-    let payload = format!("{{run date: '{date}', chain: '{chain}', {files} host: nibi}}");
+    let payload = format!("{{run date: '{date}', chain: '{chain}', {files}, host: nibi}}");
     let minutes = 10 + (launch.index * 7919) % 21;
     reports_after(f64::from(u32::try_from(minutes).expect("small")), "success", &payload)
 }

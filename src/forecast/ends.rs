@@ -66,7 +66,7 @@ fn error(mut values: Vec<i128>) -> i128 {
     let count = values.len();
     let without = |index: usize, at: usize| values[if at < index { at } else { at + 1 }];
     let median_without =
-        |index: usize| i128::midpoint(without(index, (count - 2) / 2), without(index, (count - 1) / 2));
+        |index| i128::midpoint(without(index, (count - 2) / 2), without(index, (count - 1) / 2));
     let errors = values.iter().enumerate().map(|(index, value)| (value - median_without(index)).abs());
     errors.sum::<i128>() / (count as i128)
 }

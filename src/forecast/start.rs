@@ -180,8 +180,7 @@ impl Start {
         let present = open.clock.now(time);
         let schedule = schedule(config, history, &open.scheduled, present, begin.timestamp(), until)?;
         let past = PastRuns::read(history, now.time_zone(), now.timestamp(), HORIZON)?;
-        let checklist = history.checklist_now()?;
-        let cycles = history.cycles_now()?;
+        let (checklist, cycles) = history.checklist_and_cycles_now()?;
         let policy = policy(config);
         let last_number = open.state(policy.clone(), Map::new(), Cycles::default()).last_number;
         if span.at.is_some() {

@@ -356,6 +356,16 @@ impl History {
             .map(|folded| load::entries(&folded.unwrap_or_default().checklist))
     }
 
+    /// The checklist, the cycles and the notes of messages after the last event, in one reading.
+    ///
+    /// # Errors
+    ///
+    /// See [`History::event`].
+    pub fn checklist_and_cycles_now(&self) -> JournalResult<(Map, Cycles)> {
+        let folded = self.ask(|connection| fold::after(connection, Number(u64::MAX)))?.unwrap_or_default();
+        Ok((load::entries(&folded.checklist), folded.cycles.unwrap_or_default()))
+    }
+
     /// The checklist before an event.
     ///
     /// # Errors

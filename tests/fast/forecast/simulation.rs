@@ -1,6 +1,7 @@
 //! What is foretold, on pasts that were lived ahead of time.
 
-#![allow(clippy::float_cmp, reason = "shares are counts divided by the same number")]
+// Shares of draws are rounded, and equal counts have equal shares.
+#![allow(clippy::float_cmp)]
 
 use nowcast::forecast::draw::Odds;
 use nowcast::forecast::futures;
@@ -235,7 +236,8 @@ fn a_run_that_crashed_in_the_past_crashes() {
         Some(PastRun { messages: Vec::new(), ending: Ending::Killed(11), ..model(&launch, 10.0) })
     });
     let forecast = foretell(&past, 10);
-    assert_eq!((run(&forecast, "model").fails, only(&forecast.expected).late), (1.0, Some(1.0)));
+    // The plots have never run, so it is not known whether they will.
+    assert_eq!((run(&forecast, "model").fails, only(&forecast.expected).late), (1.0, None));
 }
 
 /// The worker waits for data that come at seven: whenever it is launched, it ends then.
