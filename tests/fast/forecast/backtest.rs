@@ -140,7 +140,7 @@ fn thirty_days_with_their_real_ends_have_the_same_launches() {
 #[test]
 fn free_forecasts_are_calibrated_and_better_than_medians_and_base_rates() {
     let (_system, past) = days(2, "2026-07-01T05:00[UTC]");
-    let result = scored(&past, 120, 30);
+    let result = scored(&past, 120, 50);
     let launches = result.free;
     assert!(launches.recall > 0.95 && launches.precision > 0.95, "{launches:?}");
     let (ends, running) = (all(&result.ends), all(&result.running));
