@@ -188,6 +188,10 @@ fn a_cancelled_cycle_is_stopped_and_parks_what_its_messages_launch_until_it_is_r
     system.operate(&["launch", "--cycle", "a", "dated", "held"]);
     system.operate(&["launch", "--cycle", "b", "dated", "free"]);
     assert_eq!(shown(&system, 1), ["b free"]);
+    system.wait_for("the end of the free run", || {
+        system.operation(&["runs", "--open", "--worker", "dated"]).1.contains("held").then_some(())?;
+        (!system.operation(&["runs", "--open", "--worker", "dated"]).1.contains("free")).then_some(())
+    });
     let status = system.operation(&["status"]).1;
     assert!(status.contains("cycle a") && status.contains("the disk is full"), "{status}");
     let answer = system.operate(&["kill", "--cycle", "b"]);
