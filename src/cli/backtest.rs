@@ -25,7 +25,7 @@ pub(super) fn lines(
     if result.forecasts == 0 {
         return lines;
     }
-    let mut table = Table::new(&["LAUNCHES", "HAPPENED", "FORETOLD", "BOTH", "RECALL", "PRECISION"]);
+    let mut table = Table::new(&["LAUNCHES", "HAPPENED", "PREDICTED", "BOTH", "RECALL", "PRECISION"]);
     for (name, score) in [("with the real ends", &result.with_real_ends), ("of the cycle", &result.free)] {
         table.row(launches(name, score));
     }
@@ -36,7 +36,7 @@ pub(super) fn lines(
         .flat_map(|difference| terminal.wrap(&format!("  {difference}"), 4))
         .collect();
     section(&mut lines, Some("DIFFERENT WITH THE REAL ENDS"), differences, terminal);
-    let mut table = Table::new(&["ENDS", "FORETOLD BEFORE", "ENDS", "IN RANGE", "ERROR", "OF MEDIANS"]);
+    let mut table = Table::new(&["ENDS", "LEAD TIME", "ENDS", "IN RANGE", "ERROR", "OF MEDIANS"]);
     for row in &result.ends {
         table.row(ends(row));
     }

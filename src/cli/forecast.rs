@@ -1,4 +1,4 @@
-//! `nowcast forecast`: foretells runs and expected messages. It never asks the manager, launches or writes.
+//! `nowcast forecast`: predicts runs and expected messages. It never asks the manager, launches or writes.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -209,7 +209,7 @@ fn lines(forecast: &Forecast, context: &ViewContext, terminal: &Terminal) -> Vec
     let mut lines = terminal.wrap(&headline(forecast, context), 2);
     section(&mut lines, "RUNS", run_table(&forecast.runs, context).lines(terminal), terminal);
     if forecast.runs.is_empty() {
-        lines.push("no runs are foretold".to_owned());
+        lines.push("no runs are predicted".to_owned());
     }
     let expected = expected_table(&forecast.expected, context);
     section(&mut lines, "EXPECTED", expected.lines(terminal), terminal);

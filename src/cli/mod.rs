@@ -131,7 +131,7 @@ enum CliCommand {
     Cycles(cycles::Args),
     /// Show a cycle: its runs and joins, what is open and what is still to come; cancel, resume or skip it
     Cycle(cycle::Args),
-    /// Foretell runs and expected messages, from the past, the schedule and the rules
+    /// Predict runs and expected messages, from the past, the schedule and the rules
     Forecast(forecast::Args),
     /// Launch a worker once for each date, each in a cycle of its own
     Backfill(backfill::Args),
