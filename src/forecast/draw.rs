@@ -194,13 +194,12 @@ impl<'a> Draw<'a, '_> {
         let Some(like) = odds.past.likenesses().find(&drawn.key.like) else {
             return Ok(RunOutcome::NoHistory);
         };
-        let chance = self.chance_of(&drawn.key.cycle).of_text(&drawn.key.like.worker);
-        let chance = chance.of(like.index() as u64).of(drawn.key.attempt.into()).of(drawn.key.ordinal as u64);
-        let counterpart = self.cycle(&drawn.key.cycle, like, drawn.launched);
-        let counterpart = counterpart.and_then(|cycle| odds.counterpart(cycle, like, drawn.key));
-        let is_preferred = |run: &PastRun| {
-            drawn.preferred.is_none_or(|preferred| run.messages.iter().any(|sent| *sent.r#type == *preferred))
-        };
+        let reported = |run: &PastRun, r#type: &str| run.messages.iter().any(|sent| *sent.r#type == *r#type);
+        let mut preferred = drawn.preferred;
+        preferred.take_if(|r#type| !odds.alike(like).any(|index| reported(odds.past.run(index), r#type)));
+        let is_preferred = |run: &PastRun| preferred.is_none_or(|r#type| reported(run, r#type));
+        let cycle = self.cycle(&drawn.key.cycle, like, drawn.launched);
+        let counterpart = cycle.and_then(|cycle| odds.counterpart(cycle, like, drawn.key));
         // It ends later than that.
         let mut bound = drawn.ran_until;
         if let Some(run) = counterpart.filter(|run| is_preferred(run)) {
@@ -219,16 +218,31 @@ impl<'a> Draw<'a, '_> {
         let mut alike: Vec<&PastRun> = odds.alike(like).map(|index| odds.past.run(index)).collect();
         restrict_runs(&mut alike, |run| run.attempt == drawn.key.attempt);
         restrict_runs(&mut alike, is_preferred);
+        self.outcome_among(alike, like, drawn, bound, is_usable)
+    }
+
+    /// Draw the outcome of a run from those that are alike and end after a moment. Of one that was censored, the share goes to those that
+    /// ran longer: so the odds are those of Kaplan and Meier.
+    fn outcome_among<E>(
+        &self,
+        mut alike: Vec<&'a PastRun>,
+        like: LikeId,
+        drawn: RunToDraw<'_>,
+        mut bound: Option<Timestamp>,
+        mut is_usable: impl FnMut(&PastRun) -> Result<bool, E>,
+    ) -> Result<RunOutcome<'a>, E> {
+        let key = drawn.key;
+        let chance = self.chance_of(&key.cycle).of_text(&key.like.worker).of(like.index() as u64);
+        let chance = chance.of(key.attempt.into()).of(key.ordinal as u64);
         let mut known = alike.iter().filter(|run| matches!(run.end, PastEnd::Ended { .. })).count();
-        // Of a run that was censored, the share goes to those that ran longer: so the odds are those of Kaplan and Meier.
         for step in 0.. {
-            alike.retain(|run| bound.is_none_or(|bound| odds.end(run, drawn.launched) > bound));
+            alike.retain(|run| bound.is_none_or(|bound| self.odds.end(run, drawn.launched) > bound));
             if alike.is_empty() {
                 break;
             }
             let picked = chance.of(step).pick(alike.len());
             let run = alike[picked];
-            let end = odds.end(run, drawn.launched);
+            let end = self.odds.end(run, drawn.launched);
             match &run.end {
                 PastEnd::Ended { ending, .. } if is_usable(run)? => {
                     return Ok(RunOutcome::As(run, end, ending.clone()));

@@ -44,7 +44,7 @@ pub enum ForecastError {
 pub const LONGEST_DAYS: i64 = 31;
 
 /// The usual forecast, in hours: the rest of the day and the night.
-const USUAL_HOURS: i64 = 24;
+pub const USUAL_HOURS: i64 = 24;
 
 /// Rules, ready to be loaded in each thread.
 #[derive(Debug, Clone)]

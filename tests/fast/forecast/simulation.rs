@@ -379,6 +379,9 @@ fn a_worker_that_fails_has_its_first_failure_and_nothing_follows() {
     };
     let comparison = suppose(&past, fail("model"));
     assert_eq!(run(&comparison.forecast, "model").fails, 1.0);
+    let model = comparison.changed_runs.iter().find(|run| run.worker == "model").expect("it fails");
+    let end = |times: Option<nowcast::forecast::compare::RunTimes>| times.and_then(|times| times.end);
+    assert_eq!(end(model.before), end(model.after), "when it ends is not supposed");
     let plots = comparison.changed_runs.iter().find(|run| run.worker == "plots").expect("gone");
     assert_eq!((plots.before.expect("before").probability, plots.after), (1.0, None));
     let comparison = suppose(&past, fail("plots"));
