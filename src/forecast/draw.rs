@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use jiff::Timestamp;
 use jiff::civil::{Date, Weekday};
 
-use super::chance::Chance;
+use super::chance::{Chance, Choice, Purpose};
 use super::ends::Ends;
 use super::history::{CycleIndex, CycleKey, PastCycle, PastEnd, PastRun, PastRuns, RunIndex};
 use super::like::{LikeId, Likeness};
@@ -105,10 +105,16 @@ impl<'a> Odds<'a> {
         self.past
     }
 
+    /// Return the random numbers of a draw.
+    #[must_use]
+    pub fn chance(&self, draw: u32) -> Chance {
+        Chance::new(self.seed, draw)
+    }
+
     /// Begin a draw.
     #[must_use]
     pub fn draw(&self, number: u32) -> Draw<'a, '_> {
-        Draw { odds: self, chance: Chance::new(self.seed, number), cycle_of: BTreeMap::new() }
+        Draw { odds: self, chance: self.chance(number), cycle_of: BTreeMap::new(), chosen: Vec::new() }
     }
 
     fn ends(&self, like: LikeId) -> Ends {
@@ -178,6 +184,8 @@ pub struct Draw<'a, 'b> {
     chance: Chance,
     /// The past cycle that each cycle goes as.
     cycle_of: BTreeMap<CycleKey, CycleIndex>,
+    /// What was chosen, in order.
+    chosen: Vec<(Choice, usize)>,
 }
 
 impl<'a> Draw<'a, '_> {
@@ -224,7 +232,7 @@ impl<'a> Draw<'a, '_> {
     /// Draw the outcome of a run from those that are alike and end after a moment. Of one that was censored, the share goes to those that
     /// ran longer: so the odds are those of Kaplan and Meier.
     fn outcome_among<E>(
-        &self,
+        &mut self,
         mut alike: Vec<&'a PastRun>,
         like: LikeId,
         drawn: RunToDraw<'_>,
@@ -232,15 +240,15 @@ impl<'a> Draw<'a, '_> {
         mut is_usable: impl FnMut(&PastRun) -> Result<bool, E>,
     ) -> Result<RunOutcome<'a>, E> {
         let key = drawn.key;
-        let chance = self.chance_of(&key.cycle).of_text(&key.like.worker).of(like.index() as u64);
-        let chance = chance.of(key.attempt.into()).of(key.ordinal as u64);
+        let purpose = purpose_of(&key.cycle).of_text(&key.like.worker).of(like.index() as u64);
+        let purpose = purpose.of(key.attempt.into()).of(key.ordinal as u64);
         let mut known = alike.iter().filter(|run| matches!(run.end, PastEnd::Ended { .. })).count();
         for step in 0.. {
             alike.retain(|run| bound.is_none_or(|bound| self.odds.end(run, drawn.launched) > bound));
             if alike.is_empty() {
                 break;
             }
-            let picked = chance.of(step).pick(alike.len());
+            let picked = self.pick(purpose.of(step), alike.len());
             let run = alike[picked];
             let end = self.odds.end(run, drawn.launched);
             match &run.end {
@@ -257,11 +265,17 @@ impl<'a> Draw<'a, '_> {
         Ok(if known > 0 { RunOutcome::LongerThanEver } else { RunOutcome::NoHistory })
     }
 
-    fn chance_of(&self, cycle: &CycleKey) -> Chance {
-        match cycle {
-            CycleKey::Label(label) => self.chance.of(1).of_text(label.as_str()),
-            CycleKey::Day(day) => self.chance.of(2).of_text(&day.to_string()),
-        }
+    /// Return what was chosen, in order. Draws that choose the same are the same future.
+    #[must_use]
+    pub fn into_chosen(self) -> Vec<(Choice, usize)> {
+        self.chosen
+    }
+
+    fn pick(&mut self, purpose: Purpose, count: usize) -> usize {
+        let choice = Choice { purpose, count };
+        let picked = self.chance.pick(choice);
+        self.chosen.push((choice, picked));
+        picked
     }
 
     /// The past cycle that a cycle goes as; `None` if there is none with such a run, and none was taken before.
@@ -270,9 +284,20 @@ impl<'a> Draw<'a, '_> {
             return Some(self.odds.past.cycle(*known));
         }
         let candidates = self.odds.candidates(key, like, launched);
-        let taken = *candidates.get(self.chance_of(key).pick(candidates.len()))?;
+        if candidates.is_empty() {
+            return None;
+        }
+        let taken = candidates[self.pick(purpose_of(key), candidates.len())];
         self.cycle_of.insert(key.clone(), taken);
         Some(self.odds.past.cycle(taken))
+    }
+}
+
+/// What the choices for a cycle are for.
+fn purpose_of(cycle: &CycleKey) -> Purpose {
+    match cycle {
+        CycleKey::Label(label) => Purpose::default().of(1).of_text(label.as_str()),
+        CycleKey::Day(day) => Purpose::default().of(2).of_text(&day.to_string()),
     }
 }
 

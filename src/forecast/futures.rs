@@ -1,13 +1,16 @@
-//! Simulates all draws of a forecast, in as many threads as there are cores. The result does not depend on their number.
+//! Simulates all draws of a forecast, in as many threads as there are cores. The result does not depend on their number. Futures that are
+//! the same are simulated once.
 
 use std::num::NonZero;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::draw::Odds;
 use super::history::SentMessages;
-use super::simulate::{Simulation, Trace};
+use super::known::KnownFutures;
+use super::simulate::{Simulated, Simulation, Trace};
 use super::start::{ForecastError, ForecastRules, Start};
 use super::what_if::WhatIf;
 use crate::store::History;
@@ -32,7 +35,7 @@ pub fn simulate(
     rules: &ForecastRules,
     what_if: &WhatIf,
     draws: Draws,
-) -> Result<Vec<Trace>, ForecastError> {
+) -> Result<Vec<Arc<Trace>>, ForecastError> {
     let begun = Instant::now();
     let has_failed = AtomicBool::new(false);
     let is_over = || {
@@ -40,31 +43,40 @@ pub fn simulate(
         is_late || has_failed.load(Ordering::Relaxed)
     };
     let odds = Odds::new(&start.past, &start.running, draws.seed, start.begin.timestamp(), start.today);
-    let cores = thread::available_parallelism().map_or(1, NonZero::get);
-    let count = usize::try_from(draws.count).unwrap_or(usize::MAX);
-    let threads = cores.clamp(1, count.max(1));
-    let share = |thread: usize| -> Result<Vec<(usize, Trace)>, ForecastError> {
+    let known = Mutex::new(KnownFutures::default());
+    let next = AtomicU32::new(0);
+    let share = || -> Result<Vec<(u32, Arc<Trace>)>, ForecastError> {
         let engine = rules.load()?;
         let sent = SentMessages::new(History::open(&start.journal)?);
         let mut simulation = Simulation::new(start, &odds, what_if, &engine, sent);
         let mut traces = Vec::new();
-        for (index, draw) in (0..count).zip(0..draws.count).skip(thread).step_by(threads) {
-            match simulation.run(draw, &is_over)? {
-                Some(trace) => traces.push((index, trace)),
-                None => break,
+        loop {
+            let draw = next.fetch_add(1, Ordering::Relaxed);
+            if draw >= draws.count || is_over() {
+                return Ok(traces);
             }
+            if let Some(trace) = locked(&known).find(odds.chance(draw)) {
+                traces.push((draw, trace));
+                continue;
+            }
+            let Some(Simulated { trace, chosen }) = simulation.run(draw, &is_over)? else {
+                return Ok(traces);
+            };
+            let trace = Arc::new(trace);
+            locked(&known).add(&chosen, trace.clone());
+            traces.push((draw, trace));
         }
-        Ok(traces)
     };
-    let share = |thread| {
-        let traces = share(thread);
+    let share = || {
+        let traces = share();
         // The others need not go on.
         has_failed.fetch_or(traces.is_err(), Ordering::Relaxed);
         traces
     };
+    let cores = thread::available_parallelism().map_or(1, NonZero::get);
     let shares = thread::scope(|scope| {
-        let others: Vec<_> = (1..threads).map(|thread| scope.spawn(move || share(thread))).collect();
-        let mut shares = vec![share(0)];
+        let others: Vec<_> = (1..cores).map(|_| scope.spawn(share)).collect();
+        let mut shares = vec![share()];
         for other in others {
             match other.join() {
                 Ok(share) => shares.push(share),
@@ -77,8 +89,13 @@ pub fn simulate(
     for share in shares {
         traces.extend(share?);
     }
-    traces.sort_by_key(|(index, _)| *index);
+    traces.sort_by_key(|(draw, _)| *draw);
     // Without gaps, so that a forecast that was cut short is one of fewer draws.
-    let complete = traces.into_iter().enumerate().take_while(|(position, (index, _))| position == index);
+    let complete = (0..).zip(traces).take_while(|(position, (draw, _))| position == draw);
     Ok(complete.map(|(_, (_, trace))| trace).collect())
+}
+
+fn locked(known: &Mutex<KnownFutures>) -> MutexGuard<'_, KnownFutures> {
+    // It is never left half changed.
+    known.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -13,6 +13,7 @@ pub mod draw;
 pub mod ends;
 pub mod futures;
 pub mod history;
+pub mod known;
 pub mod like;
 pub mod simulate;
 pub mod start;

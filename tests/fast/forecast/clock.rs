@@ -7,7 +7,7 @@ use nowcast::trial::clockwork::{Clockwork, Tick};
 use nowcast_core::checklist::Checklist;
 use nowcast_core::{
     BootId, BootTime, Change, ClockReading, Command, Event, LaunchOptions, NextWorker, Policy,
-    RuleCallResult, RuleInput, Rules, State, Steady,
+    ReturnedLaunches, RuleCallResult, RuleInput, Rules, State, Steady,
 };
 use pyyaml::Value;
 
@@ -15,7 +15,7 @@ struct NoRules;
 
 impl Rules for NoRules {
     fn call_after(&self, _: &RuleInput<'_>) -> RuleCallResult {
-        RuleCallResult::new(Ok(Default::default()))
+        RuleCallResult::new(Ok(ReturnedLaunches::default()))
     }
 }
 

@@ -14,6 +14,7 @@ use nowcast::forecast::{
 };
 use nowcast::store::History;
 use nowcast_core::Ending;
+use std::sync::Arc;
 
 use crate::support::builder::{Builder, system};
 use crate::support::past::{Past, PastLaunch, PastRun, reports_after, success_after};
@@ -297,17 +298,24 @@ fn the_number_of_threads_changes_nothing() {
     let mut past = Past::new(&system, "2026-03-01T00:00[UTC]");
     past.live("2026-03-21T06:10[UTC]", &mut |launch| Some(model(&launch, f64::from(launch.at.day()) + 30.0)));
     let (history, rules) = history(&past);
-    let start = Start::read(past.config(), &history, &past.now().into(), Span::default()).expect("a start");
-    let draws = Draws { count: 9, seed: 7, limit: None };
+    // Until before the next day's model, so that one cycle is to come.
+    let until = past.now().timestamp() + jiff::SignedDuration::from_hours(20);
+    let span = Span { at: None, until: Some(until) };
+    let start = Start::read(past.config(), &history, &past.now().into(), span).expect("a start");
+    let draws = Draws { count: 40, seed: 7, limit: None };
     let what_if = WhatIf::default();
     let together = futures::simulate(&start, &rules, &what_if, draws).expect("futures");
     let odds = Odds::new(&start.past, &start.running, 7, start.begin.timestamp(), start.today);
     let engine = rules.load().expect("rules");
     let mut simulation = Simulation::new(&start, &odds, &what_if, &engine, SentMessages::new(history));
     // Backwards, since a draw must not depend on those before it.
-    for (draw, trace) in (0..9).zip(&together).rev() {
-        assert_eq!(simulation.run(draw, &|| false).expect("readable").as_ref(), Some(trace), "{draw}");
+    for (draw, trace) in (0..40).zip(&together).rev() {
+        let simulated = simulation.run(draw, &|| false).expect("readable").expect("in time");
+        assert_eq!(simulated.trace, **trace, "{draw}");
     }
+    // Draws that go as the same past day share their future.
+    let distinct = together.iter().filter(|trace| Arc::strong_count(trace) == 1).count();
+    assert!(distinct < 30, "{distinct} of 40");
 }
 
 #[test]
