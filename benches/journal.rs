@@ -122,6 +122,7 @@ impl Bench {
             worker: worker.clone(),
             r#type: "success".into(),
             at: at.wall,
+            steady: None,
             run: self.running.last().map(|run| run.id),
             origin: None,
             cycle: None,

@@ -127,6 +127,7 @@ fn open_cycle(state: &mut State, number: u64) {
             worker: format!("worker_{}", message % 40),
             r#type: "success".to_owned(),
             at: at.wall,
+            steady: None,
             run: None,
             origin: None,
             cycle: Some(cycle.clone()),

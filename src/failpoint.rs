@@ -43,6 +43,9 @@ pub const MANAGER: [&str; 15] = [
     "manager: launched",
 ];
 
+/// The failpoints of the process that makes a forecast for the manager, in their order.
+pub const FORECASTER: [&str; 2] = ["forecaster: made", "forecaster: file written"];
+
 /// The failpoint of a manager that loads the rules for the first time.
 pub const LOADING_RULES: &str = "manager: loading rules";
 

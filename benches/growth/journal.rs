@@ -157,6 +157,7 @@ impl Past {
             worker: worker.to_owned(),
             r#type: "success".into(),
             at: self.now.timestamp(),
+            steady: None,
             run: self.running.as_ref().map(|run| run.id),
             origin: None,
             cycle: None,

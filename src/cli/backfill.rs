@@ -37,7 +37,7 @@ pub(super) struct Args {
     /// Last date
     #[arg(long, value_name = "DATE", value_parser = date)]
     to: Date,
-    /// Format of the cycles' labels as of strftime [default: that of the worker's entry in the schedule, else %Y-%m-%d]
+    /// strftime format of the cycles' labels [default: that of the worker's entry in the schedule, else %Y-%m-%d]
     #[arg(long, value_name = "FORMAT")]
     cycle: Option<String>,
     /// Launch on this host, listed under "run: enabled hosts" or "hosts"
@@ -57,7 +57,7 @@ pub(super) struct Args {
     unregistered: bool,
     /// Name of the worker or dotted name of its module
     worker: String,
-    /// Arguments for the worker; {date} and {cycle} stand for those of the launch
+    /// Arguments for the worker; {date} and {cycle} are replaced by the date and the label
     #[arg(value_name = "ARGS", last = true)]
     args: Vec<String>,
 }
@@ -73,7 +73,21 @@ struct BackfilledLaunch {
 }
 
 fn date(text: &str) -> Result<Date, String> {
-    text.parse().map_err(|_| "use a date, such as 2026-01-01".to_owned())
+    const EXPECTED: &str = "use a date as YYYY-MM-DD, such as 2026-01-31";
+    let is_date = text.len() == 10 && text.chars().all(|char| char.is_ascii_digit() || char == '-');
+    let [year, month, day] = text.split('-').collect::<Vec<_>>()[..] else {
+        return Err(format!("it is not a date; {EXPECTED}"));
+    };
+    let number = |digits: &str| digits.parse::<i8>().ok();
+    let (Some(month), Some(day), true) = (number(month), number(day), is_date) else {
+        return Err(format!("it is not a date; {EXPECTED}"));
+    };
+    let first = year.parse().ok().and_then(|year| Date::new(year, month, 1).ok());
+    let first = first.ok_or_else(|| format!("there is no month {month}; {EXPECTED}"))?;
+    let days = first.days_in_month();
+    Date::new(first.year(), month, day).map_err(|_| {
+        format!("{} has {days} days, so there is no day {day}; {EXPECTED}", first.strftime("%B %Y"))
+    })
 }
 
 pub(super) fn run(args: &Args) -> ExitCode {
@@ -220,6 +234,23 @@ fn question(launches: &[DatedLaunch]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_error_of_a_date_says_what_is_wrong_and_what_is_expected() {
+        let expected = "use a date as YYYY-MM-DD, such as 2026-01-31";
+        for (text, wrong) in [
+            ("2026-02-30", "February 2026 has 28 days, so there is no day 30"),
+            ("2026-01-00", "January 2026 has 31 days, so there is no day 0"),
+            ("2026-13-01", "there is no month 13"),
+            ("2026-1-1", "it is not a date"),
+            ("01.02.2026", "it is not a date"),
+            ("2026-01-01T06:00", "it is not a date"),
+            ("", "it is not a date"),
+        ] {
+            assert_eq!(date(text), Err(format!("{wrong}; {expected}")), "{text}");
+        }
+        assert_eq!(date("2028-02-29"), Ok(jiff::civil::date(2028, 2, 29)));
+    }
 
     #[test]
     fn placeholders_are_replaced_wherever_they_stand() {

@@ -10,7 +10,7 @@ use super::states::glyph_and_tone;
 use super::table::{Cell, Table};
 use super::terminal::{Terminal, Tone};
 use super::{cycle_option, print, times};
-use crate::view::cycle::{CycleView, CycleViews, OpenItemView, ToCome};
+use crate::view::cycle::{CycleState, CycleView, CycleViews, OpenItemView, ToCome};
 use crate::view::cycle_tree::{CycleJoin, CycleNode, CycleTree};
 use crate::view::hint::Hint;
 use crate::view::run::{RunStatus, RunView};
@@ -42,7 +42,7 @@ enum Action {
     Cancel(ReasonArgs),
     /// Continue a cancelled or skipped cycle: launch what was parked
     Resume(CycleArgs),
-    /// Let no limit wait for a cycle that will not be done; stop nothing
+    /// Free the slots of a cycle that will never be done; its runs continue
     Skip(ReasonArgs),
 }
 
@@ -109,7 +109,7 @@ pub(super) fn known(views: &CycleViews<'_>, cycle: &Cycle) -> anyhow::Result<Cyc
     match views.view(cycle)? {
         Some(view) => Ok(view),
         None if views.state().cycles.is_forgotten(cycle) => anyhow::bail!(
-            "cycle {cycle} was forgotten after `cycles: keep:`; \"nowcast runs --cycle {cycle}\" lists its runs"
+            "cycle {cycle} was forgotten (`cycles: keep:`, or more than 10,000 cycles); \"nowcast runs --cycle {cycle}\" lists its runs"
         ),
         None => anyhow::bail!("there is no cycle {cycle}; \"nowcast cycles\" lists cycles"),
     }
@@ -117,13 +117,16 @@ pub(super) fn known(views: &CycleViews<'_>, cycle: &Cycle) -> anyhow::Result<Cyc
 
 /// Return the line that describes a cycle.
 pub(super) fn headline(view: &CycleView, context: &ViewContext) -> String {
-    let note = view.note.as_ref().map(|note| format!(", {note}")).unwrap_or_default();
+    let state = match &view.note {
+        Some(note) if view.state == CycleState::Cancelled => note.clone(),
+        Some(note) => format!("{}, {note}", view.state.word()),
+        None => view.state.word().to_owned(),
+    };
     let runs = view.runs.to_string();
     let runs = if runs.is_empty() { String::new() } else { format!("; {runs}") };
     format!(
-        "cycle {}: {}{note}; begun {}, last event {}{runs}",
+        "cycle {}: {state}; begun {}, last event {}{runs}",
         view.cycle,
-        view.state.word(),
         times::second(view.begun, &context.now),
         times::second(view.last, &context.now)
     )
@@ -154,22 +157,24 @@ impl CyclePage {
                 terminal.letters(&format!("  … and {more} more: nowcast runs --cycle {}", self.view.cycle)),
             );
         }
-        let indented = |lines: Vec<String>| -> Vec<String> {
-            shortened(lines).iter().flat_map(|line| terminal.wrap(&format!("  {line}"), 4)).collect()
-        };
-        section(&mut lines, "OPEN", indented(open_lines(&self.view)));
-        section(&mut lines, "TO COME", indented(to_come_lines(&self.view, context)));
+        section(&mut lines, "OPEN", indented(open_lines(&self.view), terminal));
+        section(&mut lines, "TO COME", indented(to_come_lines(&self.view, context), terminal));
         let hint = |hint: &Hint| match &hint.effect {
             Some(effect) => format!("{}  {effect}", hint.command),
             None => hint.command.clone(),
         };
-        section(&mut lines, "TRY", indented(self.view.hints.iter().map(hint).collect()));
+        section(&mut lines, "TRY", indented(self.view.hints.iter().map(hint).collect(), terminal));
         lines
     }
 }
 
 /// The lines of a list that people see; JSON has all.
 const MOST_LINES: usize = 50;
+
+/// Return the lines below a heading, at most some of them.
+pub(super) fn indented(lines: Vec<String>, terminal: &Terminal) -> Vec<String> {
+    shortened(lines).iter().flat_map(|line| terminal.wrap(&format!("  {line}"), 4)).collect()
+}
 
 fn shortened(mut lines: Vec<String>) -> Vec<String> {
     let more = lines.len().saturating_sub(MOST_LINES);
@@ -180,7 +185,7 @@ fn shortened(mut lines: Vec<String>) -> Vec<String> {
     lines
 }
 
-fn section(lines: &mut Vec<String>, heading: &str, below: Vec<String>) {
+pub(super) fn section(lines: &mut Vec<String>, heading: &str, below: Vec<String>) {
     if !below.is_empty() {
         lines.push(heading.to_owned());
         lines.extend(below);

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use anyhow::ensure;
 use jiff::civil::Date;
-use jiff::{Timestamp, ZonedDateTime};
+use jiff::{SignedDuration, Timestamp, ZonedDateTime};
 
 use super::operate::{CommonOptions, FutureTime, future_time};
 use super::read_only::{ViewContext, check_worker};
 use super::table::{Cell, Table};
 use super::terminal::{Terminal, Tone};
-use super::{cycle_option, print, times};
+use super::{backtest, cycle_option, print, times};
 use crate::config::duration;
 use crate::forecast::compare::{ExpectationChange, RunChange, RunTimes};
 use crate::forecast::summary::{OpenState, UnknownEnd};
@@ -59,13 +59,15 @@ pub(super) struct Args {
     /// Seed of the random numbers; the same seed gives the same forecast
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
+    /// Show how good forecasts of the past would have been: those from the beginnings of the cycles within this time, such as 14d
+    #[arg(long, value_name = "SPAN", value_parser = duration::parse, conflicts_with_all = ["cycle", "until", "at", "SupposedOptions"])]
+    backtest: Option<SignedDuration>,
     #[command(flatten)]
     supposed: SupposedOptions,
 }
 
 /// What is supposed. The forecast is compared with the one of the present.
 #[derive(Debug, Clone, clap::Args)]
-#[group(skip)]
 #[command(next_help_heading = "What if")]
 struct SupposedOptions {
     /// Let each run of a worker fail, with this message type [default: its first failure, else crash]
@@ -111,6 +113,14 @@ fn slower(text: &str) -> Result<Slower, String> {
 
 pub(super) fn run(args: &Args) -> ExitCode {
     args.common.view(|context| {
+        if let Some(span) = args.backtest {
+            let draws = Draws { count: args.runs, seed: args.seed, limit: None };
+            let result = backtest::make(context, span, draws)?;
+            if args.common.json {
+                return Ok(print::json(&result));
+            }
+            return Ok(print::lines(&backtest::lines(&result, draws, context, &Terminal::of_stdout())));
+        }
         let options = ForecastOptions {
             span: span(args, &context.now)?,
             draws: Draws { count: args.runs, seed: args.seed, limit: Some(LIMIT) },

@@ -4,6 +4,7 @@
 mod ack;
 mod act;
 mod backfill;
+mod backtest;
 mod bounded;
 mod broker;
 mod checklist;
@@ -19,6 +20,7 @@ mod dry_run;
 mod exec;
 mod fetch;
 mod forecast;
+mod forecaster;
 mod generate;
 mod help;
 mod journal;
@@ -35,6 +37,7 @@ mod print;
 mod read_only;
 mod requirements;
 mod rerun;
+mod rewind;
 mod rules;
 mod runner;
 mod runs;
@@ -99,6 +102,9 @@ enum CliCommand {
     /// Run one worker for the manager until it exits
     #[command(hide = true)]
     Runner(runner::Args),
+    /// Make a forecast of the expected messages for the manager
+    #[command(hide = true)]
+    Forecaster(forecaster::Args),
     /// Show items that need attention, and running, pending and scheduled work
     Status(status::Args),
     /// Explain why a worker ran or did not run, and what to do
@@ -179,7 +185,9 @@ fn without_hidden(mut error: clap::Error) -> clap::Error {
             |name: &String| definition.find_subcommand(name).is_none_or(|command| !command.is_hide_set());
         let names: Vec<String> = names.iter().filter(|name| is_visible(name)).cloned().collect();
         if names.is_empty() {
+            // The other one is an empty list beside it, for which clap prints an empty line.
             error.remove(ContextKind::SuggestedSubcommand);
+            error.remove(ContextKind::Suggested);
         } else {
             error.insert(ContextKind::SuggestedSubcommand, ContextValue::Strings(names));
         }
@@ -212,6 +220,7 @@ fn command(command: CliCommand) -> ExitCode {
         CliCommand::Need(args) => need::run(&args),
         CliCommand::Fetch(args) => fetch::run(&args),
         CliCommand::Runner(args) => runner::run(&args),
+        CliCommand::Forecaster(args) => forecaster::run(&args),
         CliCommand::Status(args) => status::run(&args),
         CliCommand::Why(args) => why::run(&args),
         CliCommand::Runs(args) => runs::run(&args),
@@ -245,7 +254,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     /// Commands that print no results.
-    const NO_RESULTS: [&str; 13] = [
+    const NO_RESULTS: [&str; 14] = [
         "up",
         "broker",
         "manager",
@@ -259,6 +268,7 @@ mod tests {
         "tell",
         "fetch",
         "runner",
+        "forecaster",
     ];
 
     /// Commands that read no configuration.

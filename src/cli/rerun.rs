@@ -1,24 +1,35 @@
-//! `nowcast rerun RUN [ARGS]…`
+//! `nowcast rerun RUN [ARGS]…`, and `nowcast rerun --cycle ID --from WORKER`
 
 use std::process::ExitCode;
 
 use super::operate::{CommonOptions, run_number};
-use super::{USAGE, print, words};
+use super::{USAGE, cycle_option, print, rewind, words};
 use crate::store::History;
 use nowcast_core::cycles::NoteScope;
 use nowcast_core::join_identity::{IdentifiedJoin, JoinEnd};
 use nowcast_core::record::RecordedEvent;
 use nowcast_core::rules::Requirement;
-use nowcast_core::{Command, CycleOption, NextWorker, Number};
+use nowcast_core::{Command, Cycle, CycleOption, NextWorker, Number};
 
 #[derive(Debug, Clone, clap::Args)]
 #[group(skip)]
-#[command(override_usage = "nowcast rerun [OPTIONS] <RUN> [ARGS]...")]
+#[command(
+    override_usage = "nowcast rerun [OPTIONS] <RUN> [ARGS]...\n       nowcast rerun [OPTIONS] --cycle <ID> --from <WORKER>"
+)]
 pub(super) struct Args {
     #[command(flatten)]
     common: CommonOptions,
+    /// Cycle to rewind: forget the messages of a worker and all that followed, and launch the worker again
+    #[arg(long, value_name = "ID", value_parser = cycle_option::label, requires = "from", conflicts_with = "run")]
+    cycle: Option<Cycle>,
+    /// Worker to rewind the cycle to
+    #[arg(long, value_name = "WORKER", requires = "cycle", conflicts_with = "run")]
+    from: Option<String>,
+    /// Rewind without asking
+    #[arg(long, requires = "cycle", conflicts_with = "run")]
+    yes: bool,
     /// Number of the run, then arguments for the worker in place of the previous ones
-    #[arg(required = true, num_args = 1.., value_names = ["RUN", "ARGS"], trailing_var_arg = true, allow_hyphen_values = true)]
+    #[arg(required_unless_present = "cycle", num_args = 1.., value_names = ["RUN", "ARGS"], trailing_var_arg = true, allow_hyphen_values = true)]
     run: Vec<String>,
 }
 
@@ -27,6 +38,9 @@ pub(super) fn run(args: &Args) -> ExitCode {
 }
 
 fn rerun(args: &Args) -> Result<ExitCode, ExitCode> {
+    if let (Some(cycle), Some(from)) = (&args.cycle, &args.from) {
+        return rewind::run(&args.common, cycle, from, args.yes);
+    }
     let (run, worker_args) = words::split("rerun", &args.run)?;
     let run = run_number(run).map_err(|error| {
         print::complain(&error);
@@ -44,12 +58,21 @@ fn rerun(args: &Args) -> Result<ExitCode, ExitCode> {
             print::error(error.as_ref());
             ExitCode::FAILURE
         })?;
+    let rewinds = match &worker.options.cycle {
+        Some(CycleOption::Label(cycle)) => {
+            format!(" (nowcast rerun --cycle {cycle} --from {} rewinds the cycle)", worker.name())
+        }
+        _ => String::new(),
+    };
     let command = Command::Launch { worker, rerun_of: Some(run), origin: Some(origin) };
     let mut answer = CommonOptions::call(command, &config)?;
     if answer.done && !complete.is_empty() {
         let verb = if complete.len() == 1 { "is" } else { "are" };
-        answer.text =
-            format!("{}; {} {verb} complete and will not launch again", answer.text, complete.join(", "));
+        answer.text = format!(
+            "{}; {} {verb} complete and will not launch again{rewinds}",
+            answer.text,
+            complete.join(", ")
+        );
     }
     Ok(args.common.show(&answer))
 }

@@ -12,7 +12,7 @@ use nowcast_core::{Command, CycleOption};
 pub(super) struct Args {
     #[command(flatten)]
     common: CommonOptions,
-    /// Cycle of the message, or none: it reports for a run of that cycle only
+    /// Cycle of the message, or none; it reports only for a run of that cycle
     #[arg(long, value_name = "ID|none", value_parser = cycle_option::option)]
     cycle: Option<CycleOption>,
     /// Only show the decision of the manager; send nothing

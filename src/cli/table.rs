@@ -186,10 +186,7 @@ pub(super) fn rest(all: usize, help: &str) -> Option<String> {
 /// Return a cell's text on one line, cut to `longest` characters.
 fn fitted(text: &str, longest: usize) -> String {
     let line = text.replace(['\n', '\r', '\t'], " ");
-    match line.char_indices().nth(longest) {
-        Some((end, _)) => format!("{}…", &line[..end]),
-        None => line,
-    }
+    error_text::cut(&line, longest).into_owned()
 }
 
 impl fmt::Display for Table {

@@ -66,6 +66,7 @@ impl ConfigCheck<'_> {
         if raw.max_active == Some(0) {
             let text = "must be at least 1; to pause launches, use nowcast hold".to_owned();
             self.report(Severity::Error, &[CYCLES, "max active"], text);
+            return None;
         }
         if done.is_empty() {
             self.refuse_limits_without_an_end(raw.max_active, workers);

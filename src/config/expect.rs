@@ -3,6 +3,7 @@
 use jiff::civil::{Time, Weekday};
 use jiff::tz::TimeZone;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use super::check::ConfigCheck;
 use super::checked::Registry;
@@ -11,6 +12,7 @@ use super::problem::Severity;
 use error_text::did_you_mean;
 use nowcast_core::Expectation;
 use pyyaml::Value;
+use pyyaml::python::repr_value;
 
 /// The section's name.
 const EXPECT: &str = "expect";
@@ -40,6 +42,8 @@ struct RawExpectation {
     timezone: Option<String>,
     cycle: Option<String>,
     shift: Option<String>,
+    #[serde(rename = "warn at")]
+    warn_at: Option<IgnoredAny>,
 }
 
 impl ConfigCheck<'_> {
@@ -92,12 +96,31 @@ impl ConfigCheck<'_> {
         let cycle = zone
             .as_ref()
             .and_then(|zone| self.cycle_format(&path, raw.cycle.as_deref(), raw.shift.as_deref(), zone).ok());
+        let warn_at = raw.warn_at.and_then(|_| item.get("warn at"));
+        let warn_at = warn_at.map(|value| self.percentage(&path, value));
         let r#type = raw.r#type.unwrap_or_else(|| SUCCESS.to_owned());
         if let Some(registry) = registry {
             self.registered_message(&path, &raw.worker, &r#type, registry)?;
         }
         let (worker, cycle) = (raw.worker, cycle?);
-        Some(Expectation { worker, r#type, by: by?, since: since?, days: days?, zone: zone?, cycle })
+        let warn_at = match warn_at {
+            None => None,
+            Some(checked) => Some(checked?),
+        };
+        Some(Expectation { worker, r#type, by: by?, since: since?, days: days?, zone: zone?, cycle, warn_at })
+    }
+
+    /// Return the percentage of `warn at`, or report that it is none.
+    fn percentage(&mut self, path: &[&str; 2], value: &Value) -> Option<u8> {
+        let text = value.as_str().map(str::trim);
+        let number: Option<u8> = text.and_then(|text| text.strip_suffix('%')?.trim_end().parse().ok());
+        let number = number.filter(|number| (1..=99).contains(number));
+        if number.is_none() {
+            let shown = text.map_or_else(|| repr_value(value), |text| format!("{text:?}"));
+            let text = format!("{shown} is not a percentage from 1% to 99%; write it as `warn at: 50%`");
+            self.report(Severity::Error, &[path[0], path[1], "warn at"], text);
+        }
+        number
     }
 
     fn time(&mut self, path: &[&str; 2], key: &str, text: &str) -> Option<Time> {

@@ -36,19 +36,33 @@ pub fn simulate(
     what_if: &WhatIf,
     draws: Draws,
 ) -> Result<Vec<Arc<Trace>>, ForecastError> {
+    let odds = Odds::new(&start.past, &start.running, draws.seed, start.begin.timestamp(), start.today);
+    simulate_by(start, &odds, rules, what_if, draws)
+}
+
+/// Simulate the draws by these odds. There are fewer of them if there is no time left.
+///
+/// # Errors
+/// The journal cannot be read, or the rules cannot be used any more.
+pub fn simulate_by(
+    start: &Start,
+    odds: &Odds<'_>,
+    rules: &ForecastRules,
+    what_if: &WhatIf,
+    draws: Draws,
+) -> Result<Vec<Arc<Trace>>, ForecastError> {
     let begun = Instant::now();
     let has_failed = AtomicBool::new(false);
     let is_over = || {
         let is_late = draws.limit.is_some_and(|limit| begun.elapsed() > limit);
         is_late || has_failed.load(Ordering::Relaxed)
     };
-    let odds = Odds::new(&start.past, &start.running, draws.seed, start.begin.timestamp(), start.today);
     let known = Mutex::new(KnownFutures::default());
     let next = AtomicU32::new(0);
     let share = || -> Result<Vec<(u32, Arc<Trace>)>, ForecastError> {
         let engine = rules.load()?;
         let sent = SentMessages::new(History::open(&start.journal)?);
-        let mut simulation = Simulation::new(start, &odds, what_if, &engine, sent);
+        let mut simulation = Simulation::new(start, odds, what_if, &engine, sent);
         let mut traces = Vec::new();
         loop {
             let draw = next.fetch_add(1, Ordering::Relaxed);

@@ -3,7 +3,9 @@
 //! One pass over the journal's runs reads it; events are read only for attempts that are drawn. Pruned and damaged
 //! entries are not guessed.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 use std::sync::Arc;
 
 use jiff::civil::{Date, Weekday};
@@ -40,6 +42,15 @@ pub enum CycleKey {
     Label(Cycle),
     /// For runs without a cycle: the local day on which the first run of their chain of causes was launched.
     Day(Date),
+}
+
+impl fmt::Display for CycleKey {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Label(cycle) => write!(out, "cycle {cycle}"),
+            Self::Day(day) => write!(out, "{day}"),
+        }
+    }
 }
 
 /// A run that was launched.
@@ -90,6 +101,20 @@ pub enum PastEnd {
 }
 
 impl PastEnd {
+    /// Return what was known of it at a moment, for a run that was launched before.
+    fn known_at(&self, launched: Timestamp, moment: Timestamp) -> Self {
+        let ended = launched.checked_add(self.after()).unwrap_or(Timestamp::MAX);
+        let is_known = match self {
+            Self::Ended { at, .. } => *at <= moment,
+            Self::Censored { .. } => ended <= moment,
+        };
+        if is_known {
+            self.clone()
+        } else {
+            Self::Censored { after: moment.duration_since(launched), is_open: true }
+        }
+    }
+
     /// Return how long it ran, or ran at least.
     #[must_use]
     pub fn after(&self) -> SignedDuration {
@@ -162,6 +187,65 @@ impl PastRuns {
         let since = now.checked_sub(horizon).unwrap_or(Timestamp::MIN);
         history.attempts(since, |attempt| reader.add(&attempt))?;
         Ok(reader.past)
+    }
+
+    /// Return what was known of the runs before an event and at a moment, of those that were launched within a horizon before it.
+    #[must_use]
+    pub fn before(&self, event: Number, moment: Timestamp, horizon: SignedDuration) -> Self {
+        let since = moment.checked_sub(horizon).unwrap_or(Timestamp::MIN);
+        let likenesses = self.likenesses.clone();
+        let mut past =
+            Self { by_like: vec![Vec::new(); likenesses.len()], likenesses, ..Self::new(&self.zone) };
+        let is_known = |run: &&PastRun| run.id.0 < event.0 && (since..=moment).contains(&run.launched);
+        for run in self.runs.iter().filter(is_known) {
+            let cycle = self.cycle(run.cycle);
+            let cycle = past.add_cycle(cycle.key.clone(), run.launched);
+            let messages = run.messages.iter().filter(|sent| sent.message < event).cloned().collect();
+            let end = run.end.known_at(run.launched, moment);
+            past.add(PastRun { cycle, end, messages, ..run.clone() });
+        }
+        past
+    }
+
+    fn new(zone: &TimeZone) -> Self {
+        Self {
+            zone: zone.clone(),
+            likenesses: Likenesses::default(),
+            runs: Vec::new(),
+            cycles: Vec::new(),
+            cycle_of: BTreeMap::new(),
+            by_like: Vec::new(),
+            senders: Vec::new(),
+        }
+    }
+
+    /// Add a run, whose cycle and likeness are known.
+    fn add(&mut self, run: PastRun) {
+        // There are fewer runs than 32 bits count: each has a row of hundreds of bytes.
+        let index = RunIndex(u32::try_from(self.runs.len()).unwrap_or(u32::MAX));
+        for sent in &run.messages {
+            self.add_sender(sent.message, index);
+        }
+        let of_cycle = &mut self.cycles[run.cycle.0 as usize];
+        of_cycle.is_open |= matches!(run.end, PastEnd::Censored { is_open: true, .. });
+        of_cycle.runs.push(index);
+        of_cycle.by_like.entry(run.like).or_default().push(index);
+        self.by_like[run.like.index()].push(index);
+        self.runs.push(run);
+    }
+
+    /// Return the cycle of a key. It begins with this launch if it is not known yet.
+    fn add_cycle(&mut self, key: CycleKey, launched: Timestamp) -> CycleIndex {
+        if let Some(known) = self.cycle_of.get(&key) {
+            return *known;
+        }
+        // Each has a run, of which there are fewer than 32 bits count.
+        let index = CycleIndex(u32::try_from(self.cycles.len()).unwrap_or(u32::MAX));
+        self.cycle_of.insert(key.clone(), index);
+        let weekday = self.day(launched).weekday();
+        let (runs, by_like) = (Vec::new(), BTreeMap::new());
+        self.cycles.push(PastCycle { key, begun: launched, weekday, is_open: false, runs, by_like });
+        index
     }
 
     /// Return the zone of its days.
@@ -297,43 +381,27 @@ struct PastReader {
 
 impl PastReader {
     fn new(zone: &TimeZone, now: Timestamp) -> Self {
-        let past = PastRuns {
-            zone: zone.clone(),
-            likenesses: Likenesses::default(),
-            runs: Vec::new(),
-            cycles: Vec::new(),
-            cycle_of: BTreeMap::new(),
-            by_like: Vec::new(),
-            senders: Vec::new(),
-        };
+        let past = PastRuns::new(zone);
         let (likenesses, labels, types) = (HashMap::new(), HashMap::new(), HashMap::new());
         Self { past, now, likenesses, labels, types, looked_up: String::new() }
     }
 
     fn add(&mut self, attempt: &Attempt<'_>) -> Result<(), serde_json::Error> {
-        // There are fewer runs than 32 bits count: each has a row of hundreds of bytes.
-        let index = RunIndex(u32::try_from(self.past.runs.len()).unwrap_or(u32::MAX));
         let (like, date) = self.likeness(attempt)?;
         let cycle = match attempt.cycle {
             Some(label) => self.cycle_of_label(label, attempt)?,
             None => self.cycle_of_day(like, attempt),
         };
-        let messages = attempt.messages.iter().map(|(message, r#type)| {
-            self.past.add_sender(*message, index);
-            PastMessage { message: *message, r#type: shared(&mut self.types, r#type) }
-        });
-        let messages = messages.collect();
-        let of_cycle = &mut self.past.cycles[cycle.0 as usize];
-        of_cycle.is_open |= attempt.end.is_none();
-        of_cycle.runs.push(index);
-        of_cycle.by_like.entry(like).or_default().push(index);
-        let dates = self.past.dates_of(date, &self.past.cycle(cycle).key, attempt.launched);
-        self.past.by_like[like.index()].push(index);
-        self.past.runs.push(PastRun {
+        let message = |(message, r#type): &(Number, Cow<'_, str>)| PastMessage {
+            message: *message,
+            r#type: shared(&mut self.types, r#type),
+        };
+        let messages = attempt.messages.iter().map(message).collect();
+        self.past.add(PastRun {
             id: attempt.id,
             like,
             cycle,
-            dates,
+            dates: self.past.dates_of(date, &self.past.cycle(cycle).key, attempt.launched),
             cause: attempt.cause,
             chain: attempt.chain,
             attempt: attempt.attempt,
@@ -389,7 +457,7 @@ impl PastReader {
             return Ok(*known);
         }
         let cycle = Cycle::parse(label).map_err(serde::de::Error::custom)?;
-        let index = self.cycle(CycleKey::Label(cycle), attempt.launched);
+        let index = self.past.add_cycle(CycleKey::Label(cycle), attempt.launched);
         self.labels.insert(label.to_owned(), index);
         Ok(index)
     }
@@ -399,21 +467,7 @@ impl PastReader {
         let first_like = of_cause.and_then(|cycle| cycle.like(like).first());
         let first_like = first_like.map(|first| self.past.run(*first).launched);
         let key = self.past.day_key(of_cause.map(|cycle| &cycle.key), first_like, attempt.launched);
-        self.cycle(key, attempt.launched)
-    }
-
-    /// The cycle of a key. It begins with this launch if it is not known yet.
-    fn cycle(&mut self, key: CycleKey, launched: Timestamp) -> CycleIndex {
-        if let Some(known) = self.past.cycle_of.get(&key) {
-            return *known;
-        }
-        // Each has a run, of which there are fewer than 32 bits count.
-        let index = CycleIndex(u32::try_from(self.past.cycles.len()).unwrap_or(u32::MAX));
-        self.past.cycle_of.insert(key.clone(), index);
-        let weekday = self.past.day(launched).weekday();
-        let (runs, by_like) = (Vec::new(), BTreeMap::new());
-        self.past.cycles.push(PastCycle { key, begun: launched, weekday, is_open: false, runs, by_like });
-        index
+        self.past.add_cycle(key, attempt.launched)
     }
 }
 

@@ -6,15 +6,19 @@
 //!
 //! [`forecast`] gives the whole; [`Forecast::expected`] is what it says of expectations.
 
+pub mod backtest;
 pub mod chance;
 pub mod compare;
 pub mod dates;
 pub mod draw;
 pub mod ends;
+pub mod foretellable;
 pub mod futures;
 pub mod history;
 pub mod known;
 pub mod like;
+pub mod range;
+pub mod score;
 pub mod simulate;
 pub mod start;
 pub mod summary;
@@ -26,6 +30,7 @@ use crate::config::Config;
 use crate::store::History;
 use nowcast_core::DecisionTime;
 
+pub use backtest::{Backtest, backtest};
 pub use compare::Comparison;
 pub use futures::Draws;
 pub use start::{ForecastError, ForecastRules, Span, Start};

@@ -10,13 +10,14 @@ use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp, ZonedDateTime};
 
 use super::draw::{RunKey, RunningNow};
-use super::history::{CycleKey, HORIZON, PastRuns};
+use super::history::{CycleKey, HORIZON, PastMessage, PastRuns};
 use super::like::Likeness;
 use crate::config::Config;
 use crate::rules::{Engine, RuleSet, RulesLoadError};
 use crate::scheduler::due::{self, EarlierLaunches, SchedulePlan};
 use crate::store::{History, JournalError};
 use nowcast_core::cycles::Cycles;
+use nowcast_core::expected::Expected;
 use nowcast_core::run::Stage;
 use nowcast_core::{
     Command, DecisionTime, LaunchedTimes, Now, Number, OpenDeadline, Policy, RuleFile, Run, State, TimePoint,
@@ -64,6 +65,19 @@ impl ForecastRules {
         let stored = history.rule_files(generation)?;
         let files = if stored.is_empty() { set.load(None)?.files() } else { stored };
         Ok(Self { set, files })
+    }
+
+    /// Return the rules of a generation, if the journal has kept them.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    pub fn of_generation(
+        config: &Config,
+        history: &History,
+        generation: u64,
+    ) -> Result<Option<Self>, ForecastError> {
+        let files = history.rule_files(generation)?;
+        Ok((!files.is_empty()).then(|| Self { set: RuleSet::of(config), files }))
     }
 
     /// Return an edited copy of the rules as if it were in their place.
@@ -147,8 +161,7 @@ impl Start {
         let schedule = schedule(config, history, &open.scheduled, present, begin.timestamp(), until)?;
         let past = PastRuns::read(history, now.time_zone(), now.timestamp(), HORIZON)?;
         let (checklist, cycles) = history.checklist_and_cycles_now()?;
-        // A simulated alarm sends no notification.
-        let policy = Arc::new(Policy { has_notification_targets: false, ..config.policy() });
+        let policy = policy(config);
         let last_number = open.state(policy.clone(), Map::new(), Cycles::default()).last_number;
         if span.at.is_some() {
             (open.runs, open.joins, open.parked, open.holds) = Default::default();
@@ -159,30 +172,100 @@ impl Start {
         }
         let mut state = open.state(policy, checklist, cycles);
         state.last_number = last_number;
-        let present = state.now(&begin.clone().into());
-        let mut deadlines = state.open_deadlines(present, until);
-        // Messages that come in such a window before that day are not simulated.
-        deadlines.retain(|deadline| {
-            span.at.is_none() || deadline.cycle.is_some() || deadline.since >= begin.timestamp()
+        let based_on = open.last_event.map_or(Number(0), |event| event.number);
+        let mut start =
+            Self::of(config, state, begin, until, KnownPast { past, schedule, based_on, today: now.date() });
+        // The result of such a window before the day is not known.
+        start.deadlines.retain(|deadline| {
+            span.at.is_none() || deadline.cycle.is_some() || deadline.since >= start.begin.timestamp()
         });
+        Ok(start)
+    }
+
+    /// Read what was known before an event of the past. `full` is the past until later. It begins at a moment before it, and after the events before. The configuration
+    /// is the present one, and nothing that the scheduler would catch up with is known.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    pub fn before(
+        config: &Config,
+        history: &History,
+        full: &PastRuns,
+        event: Number,
+        begin: ZonedDateTime,
+        until: Timestamp,
+    ) -> Result<Self, ForecastError> {
+        let at = begin.timestamp();
+        let policy = policy(config);
+        let checklist = history.checklist_before(event)?;
+        let cycles = history.cycles_before(event)?.unwrap_or_default();
+        let mut open = history.open_before(event, &policy, &cycles)?;
+        let past = full.before(event, at, HORIZON);
+        open.expected = expected_before(history, &past, at)?;
+        let plan = SchedulePlan::new(&config.scheduled, Vec::new(), at);
+        let schedule = launches_of(plan, at, at, until);
+        let based_on = Number(event.0.saturating_sub(1));
+        let today = begin.date();
+        let mut state = open.state(policy, checklist, cycles);
+        state.last_number = state.last_number.max(based_on.0);
+        Ok(Self::of(config, state, begin, until, KnownPast { past, schedule, based_on, today }))
+    }
+
+    fn of(
+        config: &Config,
+        mut state: State,
+        begin: ZonedDateTime,
+        until: Timestamp,
+        known: KnownPast,
+    ) -> Self {
+        let KnownPast { past, schedule, based_on, today } = known;
+        state.exit_when_idle = false;
+        let present = state.now(&begin.clone().into());
+        let deadlines = state.open_deadlines(present, until);
         let running = state
             .runs
             .running()
             .map(|run| running_now(run, &past, |at| present.wall_of(at.wall, Some(at.steady))));
-        let running = running.collect();
-        Ok(Self {
-            begin,
-            until,
-            based_on: open.last_event.map_or(Number(0), |event| event.number),
-            today: now.date(),
-            past,
-            schedule,
-            deadlines,
-            running,
-            journal: config.journal.folder.clone(),
-            state,
-        })
+        let (running, journal) = (running.collect(), config.journal.folder.clone());
+        Self { state, begin, until, based_on, today, past, schedule, deadlines, running, journal }
     }
+}
+
+/// What is known when a forecast begins, besides the state.
+struct KnownPast {
+    past: PastRuns,
+    schedule: Vec<ScheduledLaunch>,
+    based_on: Number,
+    today: Date,
+}
+
+/// The policy of a simulation: it tells no one of an alarm.
+fn policy(config: &Config) -> Arc<Policy> {
+    Arc::new(Policy { has_notification_targets: false, ..config.policy() })
+}
+
+/// The expected messages as they were at a moment of the past.
+fn expected_before(
+    history: &History,
+    past: &PastRuns,
+    at: Timestamp,
+) -> Result<Vec<Expected>, ForecastError> {
+    let mut all = history.open_now()?.expected;
+    for expected in &mut all {
+        let is_its = |message: &&PastMessage| *message.r#type == *expected.r#type;
+        let of_worker = past
+            .runs()
+            .iter()
+            .rev()
+            .filter(|run| *past.likenesses().get(run.like).worker == *expected.worker);
+        let last = of_worker.flat_map(|run| &run.messages).find(is_its);
+        let received = last.map(|last| history.received_message(last.message)).transpose()?.flatten();
+        (expected.last_received, expected.last_received_steady) =
+            (received.map(|received| received.at), None);
+        (expected.evaluated_until, expected.late, expected.late_cycle) = (at, None, None);
+        expected.at_risk = Vec::new();
+    }
+    Ok(all)
 }
 
 /// Return the first moment of a date that is still to come.
@@ -221,12 +304,22 @@ fn schedule(
     let mut plan =
         SchedulePlan::new(&config.scheduled, launches.collect::<Result<_, _>>()?, present.time.wall);
     plan.collect_due(present.time.wall);
+    Ok(launches_of(plan, present.time.wall, begin, until))
+}
+
+/// The launches of a plan until a moment. Those that are due already come now.
+fn launches_of(
+    mut plan: SchedulePlan,
+    now: Timestamp,
+    begin: Timestamp,
+    until: Timestamp,
+) -> Vec<ScheduledLaunch> {
     let mut found = Vec::new();
     loop {
         while let Some((entry, due)) = plan.first() {
             let command =
                 Command::LaunchScheduled { item: entry.item(), due, worker: due::launch(entry, due) };
-            let at = due.max(present.time.wall);
+            let at = due.max(now);
             if at >= begin {
                 found.push(ScheduledLaunch { at, command });
             }
@@ -234,7 +327,7 @@ fn schedule(
         }
         match plan.next() {
             Some(next) if next <= until => plan.collect_due(next),
-            _ => return Ok(found),
+            _ => return found,
         };
     }
 }

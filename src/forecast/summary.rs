@@ -9,11 +9,13 @@ use serde::Serialize;
 use super::draw::RunKey;
 use super::futures::{self, Draws};
 use super::history::CycleKey;
+use super::range::range;
 use super::simulate::{Trace, TracedEnd, TracedRun, has_failed};
 use super::start::{ForecastError, ForecastRules, Start};
 use super::what_if::WhatIf;
+pub use nowcast_core::TimeRange;
 use nowcast_core::run::Stage;
-use nowcast_core::{NextWorker, OpenDeadline};
+use nowcast_core::{ExpectedForecast, NextWorker, OpenDeadline};
 
 /// The most runs of a path that decides an end.
 const LONGEST_PATH: usize = 50;
@@ -45,17 +47,6 @@ pub struct Forecast {
     pub failed_rules: Vec<FailedRule>,
     /// The share of futures that end early since they have too many events.
     pub endless: f64,
-}
-
-/// When something happens.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct TimeRange {
-    /// In a tenth of the futures it is earlier.
-    pub p10: Timestamp,
-    /// In half of the futures it is earlier.
-    pub median: Timestamp,
-    /// In a tenth of the futures it is later.
-    pub p90: Timestamp,
 }
 
 /// The state of a run when the forecast begins.
@@ -136,6 +127,23 @@ pub struct ExpectationForecast {
     pub late: Option<f64>,
     /// The runs that decide when it comes.
     pub path: Vec<String>,
+}
+
+impl ExpectationForecast {
+    /// Return what a warning ahead needs of it.
+    #[must_use]
+    pub fn brief(&self) -> ExpectedForecast {
+        // From 0 to 100.
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        let percent = |share: f64| (share.clamp(0.0, 1.0) * 100.0).round() as u8;
+        ExpectedForecast {
+            worker: self.worker.clone(),
+            r#type: self.r#type.clone(),
+            deadline: self.deadline,
+            time: self.time,
+            late: self.late.map(percent),
+        }
+    }
 }
 
 /// A message whose rule failed in simulated futures. What follows it is unknown.
@@ -364,15 +372,6 @@ fn failed_rules(traces: &[Arc<Trace>]) -> Vec<FailedRule> {
         probability: share(futures.len(), traces.len()),
     };
     found.into_iter().map(rule).collect()
-}
-
-/// Return the times that a tenth, half and nine tenths do not exceed; `None` of none.
-fn range(mut times: Vec<Timestamp>) -> Option<TimeRange> {
-    times.sort_unstable();
-    let last = times.len().checked_sub(1)?;
-    // The nearest one.
-    let quantile = |tenths: usize| times[(last * tenths + 5) / 10];
-    Some(TimeRange { p10: quantile(1), median: quantile(5), p90: quantile(9) })
 }
 
 /// Return the share of some in all, in steps of a thousandth.

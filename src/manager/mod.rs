@@ -9,6 +9,7 @@ mod connection;
 mod due_clock;
 mod endpoints;
 mod failures;
+mod forecaster;
 mod guarded_rules;
 mod housekeeping;
 mod inbox;
@@ -36,6 +37,7 @@ use crate::signals::Signals;
 use crate::store::{ChecklistFile, Journal, JournalError, Presence};
 use connection::BrokerConnection;
 use due_clock::DueClock;
+use forecaster::Forecaster;
 use guarded_rules::GuardedRules;
 use housekeeping::Housekeeping;
 use inbox::Inbox;
@@ -128,6 +130,7 @@ pub struct Manager {
     /// Launches that are committed and not yet started, and runs to adopt.
     launch_queue: VecDeque<QueuedLaunch>,
     notifier: Notifier,
+    forecaster: Forecaster,
 }
 
 impl Manager {
@@ -211,6 +214,7 @@ impl Manager {
         if ready.has_signal {
             events.extend(signals.take().into_iter().map(Event::Signal));
         }
+        events.extend(self.forecast_event());
         events.extend(self.check_due());
         Ok(events)
     }

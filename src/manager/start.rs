@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::checklist::ReadOccasion;
 use super::connection::BrokerConnection;
 use super::due_clock::DueClock;
+use super::forecaster::Forecaster;
 use super::guarded_rules::GuardedRules;
 use super::housekeeping::Housekeeping;
 use super::inbox::Inbox;
@@ -86,6 +87,7 @@ impl Manager {
             runners,
             launch_queue: VecDeque::new(),
             notifier: Notifier::start(&config.notifications, log.clone()),
+            forecaster: Forecaster::default(),
             config,
             options,
             nowcast_binary,

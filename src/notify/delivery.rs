@@ -78,7 +78,7 @@ impl Delivery {
                 let printable = |text: String| escape(&text).into_owned();
                 let subject = fill(&email.subject, &printable);
                 let subject = subject.lines().next().unwrap_or_default();
-                (up_to(subject, LONGEST_SUBJECT), fill(&email.body, &printable))
+                (error_text::cut(subject, LONGEST_SUBJECT).into_owned(), fill(&email.body, &printable))
             }
             Way::Heartbeat { .. } => return None,
         };
@@ -99,14 +99,7 @@ fn value(field: TemplateField, notice: &Notice) -> String {
         TemplateField::Alarm => notice.alarm.map(|alarm| alarm.name().to_owned()).unwrap_or_default(),
         TemplateField::Time => notice.at.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string(),
         TemplateField::Number => notice.number.0.to_string(),
-        TemplateField::Text => up_to(&notice.text, LONGEST),
-    }
-}
-
-fn up_to(text: &str, characters: usize) -> String {
-    match text.char_indices().nth(characters) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
+        TemplateField::Text => error_text::cut(&notice.text, LONGEST).into_owned(),
     }
 }
 

@@ -174,6 +174,35 @@ pub(super) fn without_own_place(text: &str) -> Option<String> {
     Some(message.replacen("'raw_", "'", 1))
 }
 
+/// The parts of the text of a failed call: the reason with its place, below it the line of the rules and what explains it, and a traceback.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FailureParts<'a> {
+    /// The place at the start of the text: chunk and line.
+    pub place: Option<(&'a str, usize)>,
+    /// The reason, without its place.
+    pub reason: &'a str,
+    /// What explains it, such as a missing key.
+    pub notes: Vec<&'a str>,
+}
+
+impl<'a> FailureParts<'a> {
+    /// Return the parts of the text of a failed call.
+    #[must_use]
+    pub fn of(text: &'a str) -> Self {
+        let mut lines = text.lines().take_while(|line| *line != TRACEBACK.trim_start());
+        let first = lines.next().unwrap_or_default();
+        let (place, reason) = match place(first) {
+            Some((chunk, line, reason)) => (Some((chunk, line)), reason),
+            None => (None, first),
+        };
+        let is_of_the_rules = |line: &&str| {
+            line.split_once(" | ").is_some_and(|(number, _)| number.trim().parse::<u32>().is_ok())
+        };
+        let notes = lines.filter(|line| !is_of_the_rules(line));
+        Self { place, reason, notes: notes.map(|line| line.trim().trim_start_matches("= ")).collect() }
+    }
+}
+
 /// Split a Lua message into the chunk and line at its start, and the rest.
 #[must_use]
 pub fn place(text: &str) -> Option<(&str, usize, &str)> {
@@ -212,6 +241,17 @@ mod tests {
         assert_eq!(shown.to_string(), "rules/a.lua:3: unexpected symbol\n   3 | x = ");
         let error = RulesLoadError { line: None, ..error };
         assert_eq!(error.to_string(), "rules/a.lua: unexpected symbol");
+    }
+
+    #[test]
+    fn a_failure_has_place_reason_and_notes() {
+        let text = "a.lua:3: attempt to index a nil value\n   3 | x.y = 1\n     = the checklist has no \"x\"\nstack traceback:\n  a.lua:3: in ?";
+        let parts = FailureParts::of(text);
+        assert_eq!(parts.place, Some(("a.lua", 3)));
+        assert_eq!(parts.reason, "attempt to index a nil value");
+        assert_eq!(parts.notes, ["the checklist has no \"x\""]);
+        let parts = FailureParts::of("too many values for one call");
+        assert_eq!((parts.place, parts.reason), (None, "too many values for one call"));
     }
 
     #[test]

@@ -48,7 +48,7 @@ mod viewed_values;
 mod vm;
 
 pub use engine::Engine;
-pub use error::{RulesLoadError, parse_place, place};
+pub use error::{FailureParts, RulesLoadError, parse_place, place};
 pub use limits::{CallLimits, EngineOptions};
 pub use locate::{LocateError, locate};
 pub(crate) use options::since_of_text;

@@ -3,6 +3,7 @@
 //! The record is small: after [`MOST`] parts a last line says that there are more, and further reads cost nothing. It
 //! must never hold values, only keys.
 
+use error_text::cut;
 use pyyaml::Value;
 
 /// The most parts that are listed.
@@ -18,10 +19,7 @@ const MORE: &str = "… and more";
 /// Add a text to a list unless it is there, up to [`MOST`].
 pub(super) fn add_text(texts: &mut Vec<String>, text: &str) {
     let text = one_line(text);
-    let text = match text.char_indices().nth(LONGEST) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text,
-    };
+    let text = cut(&text, LONGEST).into_owned();
     if texts.len() > MOST || texts.contains(&text) {
         return;
     }
@@ -214,11 +212,7 @@ impl Reads {
             at = self.parts[at].parent;
         }
         keys.reverse();
-        let path = keys.join(": ");
-        match path.char_indices().nth(LONGEST) {
-            Some((end, _)) => format!("{}…", &path[..end]),
-            None => path,
-        }
+        cut(&keys.join(": "), LONGEST).into_owned()
     }
 }
 

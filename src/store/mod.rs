@@ -2,6 +2,7 @@
 
 pub mod checklist_file;
 mod checklist_note;
+pub mod forecast_file;
 pub mod journal;
 pub mod poison_file;
 pub mod presence;

@@ -208,6 +208,7 @@ fn notes_of(given: Vec<CaseNote>, now: &ZonedDateTime) -> Result<Cycles, String>
             worker: given.worker,
             r#type: given.r#type,
             at: at.as_ref().unwrap_or(now).timestamp(),
+            steady: None,
             run: None,
             origin: None,
             cycle: given.cycle,

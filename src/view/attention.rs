@@ -5,11 +5,14 @@ use serde::Serialize;
 
 use super::context::ViewContext;
 use super::daemons::{DaemonState, DaemonView, Daemons};
+use super::expected::ExpectedView;
 use super::hint::Hint;
 use super::run::label;
+use super::times;
 use crate::config::Config;
 use crate::net::broker_state::RefusedManager;
 use crate::store::journal::{Acknowledgement, JournalError, OpenItems};
+use nowcast_core::AtRisk;
 use nowcast_core::Run;
 use nowcast_core::expected::Expected;
 use nowcast_core::parked::{Parked, ParkedItem};
@@ -76,6 +79,10 @@ pub enum AttentionKind {
     Contact,
     /// An expected message has not arrived in time.
     Late,
+    /// An expected message will probably not arrive in time.
+    AtRisk,
+    /// A run takes far longer than like ones did.
+    Slow,
     /// A join is soon overdue, or stuck.
     Join,
 }
@@ -93,6 +100,8 @@ impl AttentionKind {
             AttentionKind::Conflict => "CONFLICT",
             AttentionKind::Contact => "CONTACT",
             AttentionKind::Late => "LATE",
+            AttentionKind::AtRisk => "AT RISK",
+            AttentionKind::Slow => "SLOW",
             AttentionKind::Join => "JOIN",
         }
     }
@@ -123,7 +132,7 @@ impl Attention {
     }
 
     /// Return the item with its number.
-    fn numbered(self, number: u64) -> Self {
+    pub(super) fn numbered(self, number: u64) -> Self {
         Self { number: Some(number), numbers: vec![number], ..self }
     }
 
@@ -179,6 +188,7 @@ pub(super) fn of_journal(context: &ViewContext, open: &OpenItems) -> Result<Vec<
     items.extend(open.joins.iter().chain(&open.ended_joins).filter_map(|join| of_conflict(join, context)));
     items.extend(of_contact(context, open));
     items.extend(of_late(context, open));
+    items.extend(of_at_risk(context, open));
     for join in &open.joins {
         items.extend(of_join(join, context, open)?);
     }
@@ -246,25 +256,26 @@ fn of_parked(parked: &Parked) -> Attention {
                 }),
                 format!("{}; not launched: {}", parked.reason, launches.len()),
             ),
-            match (join, parked.cycles().next()) {
-                // Only a cancelled cycle parks launches without a join.
-                (None, Some(cycle)) => vec![
-                    Hint::with_effect(
-                        format!("nowcast cycle resume {cycle}"),
-                        "launches all that is parked of it",
-                    ),
-                    Hint::new(format!("nowcast discard {number}")),
-                ],
-                _ => vec![
-                    Hint::new(format!("nowcast release {number}")),
-                    Hint::new(format!("nowcast discard {number}")),
-                ],
-            },
+            hints_for_parked(parked),
         ),
     };
     let mut cycles = labels(parked.cycles());
     cycles.dedup();
     Attention { since: Some(parked.at.timestamp()), cycles, hints, ..item.numbered(number) }
+}
+
+/// Return the commands that decide parked launches.
+#[must_use]
+pub fn hints_for_parked(parked: &Parked) -> Vec<Hint> {
+    let number = parked.id.0;
+    let launches = match (&parked.item, parked.cycles().next()) {
+        // Only a cancelled cycle parks launches without a join, and it refuses to release them.
+        (ParkedItem::Launches { join: None, .. }, Some(cycle)) => {
+            Hint::with_effect(format!("nowcast cycle resume {cycle}"), "launches all that is parked of it")
+        }
+        _ => Hint::with_effect(format!("nowcast release {number}"), "launches them"),
+    };
+    vec![launches, Hint::with_effect(format!("nowcast discard {number}"), "discards it")]
 }
 
 /// Return cycles as text.
@@ -293,6 +304,41 @@ fn of_late(context: &ViewContext, open: &OpenItems) -> Vec<Attention> {
     open.expected.iter().filter(is_expected).filter_map(item).collect()
 }
 
+/// Return an item for each expected message that will probably be late.
+fn of_at_risk(context: &ViewContext, open: &OpenItems) -> Vec<Attention> {
+    let forecasts = ExpectedView::gather(&context.config, context.now.timestamp());
+    let is_open = |at_risk: &&AtRisk| !at_risk.is_over && at_risk.deadline > context.now.timestamp();
+    let item = |expected: &Expected, at_risk: &AtRisk| {
+        let is_its = |forecast: &&ExpectedView| {
+            (&forecast.worker, &forecast.r#type, forecast.due)
+                == (&expected.worker, &expected.r#type, at_risk.deadline)
+        };
+        let reason = match forecasts.iter().find(is_its) {
+            Some(forecast) => forecast.describe(&context.now),
+            None => format!("due {}", times::minute(at_risk.deadline, &context.now)),
+        };
+        Attention {
+            since: Some(at_risk.warned),
+            cycles: labels(&at_risk.cycle),
+            due: Some(at_risk.deadline),
+            hints: vec![
+                Hint::new("nowcast forecast".to_owned()),
+                Hint::new(format!("nowcast why {}", expected.worker)),
+            ],
+            ..Attention::new(
+                AttentionKind::AtRisk,
+                format!("{} ({})", expected.worker, expected.r#type),
+                reason,
+            )
+        }
+    };
+    let of_kind = |expected: &Expected| {
+        let open = expected.at_risk.iter().filter(is_open);
+        open.map(|at_risk| item(expected, at_risk)).collect::<Vec<_>>()
+    };
+    open.expected.iter().flat_map(of_kind).collect()
+}
+
 /// Return an item for a join that rules requested in different ways, while it is open or that was not long ago.
 fn of_conflict(join: &Join, context: &ViewContext) -> Option<Attention> {
     let identity = join.identity.as_ref()?;
@@ -304,6 +350,7 @@ fn of_conflict(join: &Join, context: &ViewContext) -> Option<Attention> {
     let reason = identity.disagreement(conflict);
     Some(Attention {
         since: Some(conflict.at),
+        cycles: labels(&join.cycle),
         hints: vec![Hint::new(format!("nowcast why {}", join.id.0))],
         ..Attention::new(AttentionKind::Conflict, join.name.clone(), reason).numbered(join.id.0)
     })

@@ -69,7 +69,9 @@ impl CycleTree {
             |join: &&Join| join.identity.as_ref().is_some_and(|identity| identity.scope == scope);
         let joins: BTreeMap<Number, &Join> =
             views.joins().filter(is_of_cycle).map(|join| (join.id, join)).collect();
-        let senders = context.history.runs_of_messages(cycle, (kept.begun, kept.last))?;
+        let messages = context.history.messages_of_cycle(cycle, (kept.begun, kept.last))?;
+        let senders =
+            messages.into_iter().filter_map(|message| Some((message.number, message.run?))).collect();
         let source = TreeSource {
             children: children(&runs, &joins, &senders),
             runs: runs.iter().map(|run| (run.id, run)).collect(),

@@ -175,11 +175,15 @@ fn retry_of<'a>(
 
 fn is_rerun(context: &ViewContext, run: &Run, failed: &Run) -> Result<bool, JournalError> {
     let cause = context.history.event(run.cause)?.map(|event| event.event);
-    let again = match cause {
-        Some(RecordedEvent::Command { command: Command::Launch { rerun_of, .. }, .. }) => rerun_of,
-        _ => None,
-    };
-    Ok(again == Some(failed.id))
+    Ok(match cause {
+        Some(RecordedEvent::Command { command: Command::Launch { rerun_of, .. }, .. }) => {
+            rerun_of == Some(failed.id)
+        }
+        Some(RecordedEvent::Command { command: Command::Rewind(rewind), .. }) => {
+            rewind.launches.iter().any(|repeated| repeated.rerun_of == failed.id)
+        }
+        _ => false,
+    })
 }
 
 pub(super) fn is_same(one: &Run, other: &Run) -> bool {

@@ -12,8 +12,10 @@ use super::attention::{self, Attention, AttentionKind};
 use super::context::ViewContext;
 use super::cycle::{CycleView, CycleViews};
 use super::daemons::Daemons;
+use super::expected::ExpectedView;
 use super::failures::of_failed_runs;
 use super::run::RunView;
+use super::slow::of_slow_runs;
 use crate::config::{Config, ScheduledWorker};
 use crate::store::journal::{History, JournalError, OpenItems};
 use nowcast_core::hold::{Hold, HoldTarget};
@@ -71,6 +73,8 @@ pub struct SystemView {
     /// The joins that need no attention.
     pub joins: Vec<JoinView>,
     pub holds: Vec<HoldView>,
+    /// The expected messages to come, if the manager forecasts them, the soonest deadline first.
+    pub expected: Vec<ExpectedView>,
     /// The next launch of each entry of the schedule, the soonest first.
     pub schedule: Vec<ScheduledView>,
 }
@@ -162,8 +166,8 @@ pub struct HoldView {
 }
 
 impl SystemView {
-    /// Gather the view from the journal, the control socket and the daemons' files.
-    pub fn gather(config: &Config, time: &DecisionTime) -> Self {
+    /// Gather the view from the journal, the control socket and the daemons' files: of everything, or of a cycle.
+    pub fn gather(config: &Config, time: &DecisionTime, of: Option<&Cycle>) -> Self {
         let now = &time.wall;
         let daemons = Daemons::gather(config);
         let mut view = Self {
@@ -180,6 +184,7 @@ impl SystemView {
             joins: Vec::new(),
             holds: Vec::new(),
             pending: Vec::new(),
+            expected: ExpectedView::gather(config, now.timestamp()),
             schedule: schedule(config, now),
         };
         let journal = match History::open(&config.journal.folder) {
@@ -187,7 +192,7 @@ impl SystemView {
             opened => Some(opened),
         };
         view.attention = attention::of_daemons(&view.daemons, config, journal.is_some());
-        if let Some(Err(error)) = journal.map(|opened| view.read_journal(opened?, config, time)) {
+        if let Some(Err(error)) = journal.map(|opened| view.read_journal(opened?, config, time, of)) {
             view.attention.push(Attention::of_journal(&error));
         }
         // The sort is stable, so items of one kind keep their order.
@@ -197,6 +202,9 @@ impl SystemView {
             (false, 0) => Health::Healthy,
             (false, _) => Health::Degraded,
         };
+        if let Some(cycle) = of {
+            view.retain_cycle(cycle);
+        }
         view
     }
 
@@ -210,6 +218,7 @@ impl SystemView {
         history: History,
         config: &Config,
         time: &DecisionTime,
+        of: Option<&Cycle>,
     ) -> Result<(), JournalError> {
         let context = ViewContext::new(config.clone(), history, time.clone())?;
         let open = context.history.open_now()?;
@@ -217,6 +226,7 @@ impl SystemView {
         self.rules_generation = open.rules.as_ref().map_or(0, |rules| rules.generation);
         let mut items = of_failed_runs(&context, &open)?;
         items.extend(attention::of_journal(&context, &open)?);
+        items.extend(of_slow_runs(&context, &open)?);
         let shown: HashSet<u64> = items
             .iter()
             .filter(|item| item.kind == AttentionKind::Join)
@@ -227,18 +237,24 @@ impl SystemView {
         self.joins = quiet.map(|join| JoinView::new(join, context.present)).collect();
         self.holds = open.holds.iter().map(|hold| HoldView::new(hold, context.present)).collect();
         let cycles = CycleViews::new(&context, &open, context.history.cycles_now()?);
-        self.read_cycles(&cycles, &open)?;
+        self.read_cycles(&cycles, &open, of)?;
         self.read_runs(&context, &open, cycles.state())
     }
 
-    /// Add the cycles with open items or failures: first those with failures, then those that run, then the latest.
-    fn read_cycles(&mut self, views: &CycleViews<'_>, open: &OpenItems) -> Result<(), JournalError> {
+    /// Add the cycles with open items or failures, or one of them: first those with failures, then those that run, then the latest.
+    fn read_cycles(
+        &mut self,
+        views: &CycleViews<'_>,
+        open: &OpenItems,
+        of: Option<&Cycle>,
+    ) -> Result<(), JournalError> {
         let urgent: HashSet<&str> =
             self.attention.iter().flat_map(|item| item.cycles.iter().map(String::as_str)).collect();
         let is_running = |run: &&Run| !matches!(run.stage, Stage::Pending { .. });
         let running: HashSet<&Cycle> =
             open.runs.iter().filter(is_running).filter_map(|run| run.cycle.as_ref()).collect();
         let mut candidates = views.latest();
+        candidates.retain(|(cycle, _)| of.is_none_or(|of| cycle == &of));
         candidates.retain(|(cycle, _)| {
             urgent.contains(cycle.as_str()) || views.state().activity.open_in(cycle).next().is_some()
         });
@@ -253,7 +269,7 @@ impl SystemView {
     }
 
     /// Leave only what concerns a cycle: daemons, journal and rules concern each.
-    pub fn retain_cycle(&mut self, cycle: &Cycle) {
+    fn retain_cycle(&mut self, cycle: &Cycle) {
         let label = cycle.as_str();
         let is_of_cycle = |run: &RunView| run.cycle.as_deref() == Some(label);
         self.attention.retain(|item| {
@@ -261,8 +277,6 @@ impl SystemView {
                 matches!(item.kind, AttentionKind::Daemon | AttentionKind::Journal | AttentionKind::Rules);
             is_common || item.cycles.iter().any(|other| other == label)
         });
-        self.cycles.retain(|view| view.cycle == *cycle);
-        self.more_cycles = 0;
         self.running.retain(|running| is_of_cycle(&running.run));
         self.pending.retain(|pending| is_of_cycle(&pending.run));
         self.joins.retain(|join| join.cycle.as_deref() == Some(label));

@@ -12,6 +12,7 @@
 //! | `json eval` | a case for `nowcast rules eval`, and the answer to it |
 //! | `sh` | a shell script whose `nowcast` commands exist, with their options |
 //! | `ini` | Supervisor's configuration whose `nowcast` commands exist |
+//! | `python` | the function of a worker, which the tests of `python/` run |
 //! | `text` | not tested: what a program prints, or a drawing |
 
 mod blocks;
@@ -19,8 +20,8 @@ mod commands;
 mod configuration;
 mod rules;
 
-const KINDS: [&str; 9] =
-    ["lua", "lua launches", "lua test", "yaml", "json", "json eval", "sh", "ini", "text"];
+const KINDS: [&str; 10] =
+    ["lua", "lua launches", "lua test", "yaml", "json", "json eval", "sh", "ini", "python", "text"];
 
 #[test]
 fn every_block_names_its_test() {

@@ -67,7 +67,7 @@ fn the_core_is_pure() {
         .filter(|line| !line.starts_with('#'))
         .filter_map(|line| line.split_once(['.', ' ']).map(|(name, _)| name))
         .collect();
-    assert_eq!(dependencies, ["indexmap", "jiff", "pyyaml", "serde", "thiserror"]);
+    assert_eq!(dependencies, ["error-text", "indexmap", "jiff", "pyyaml", "serde", "thiserror"]);
 
     let lints = fs::read_to_string(root.join("clippy.toml")).expect("the lints of nowcast-core");
     for disallowed in [

@@ -144,3 +144,43 @@ fn write_row(out: &mut fmt::Formatter<'_>, cells: impl Iterator<Item = String>) 
     }
     writeln!(out)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Figures whose broker used so many kB and descriptors in each sixth.
+    fn figures(broker: &[(u64, u64)]) -> Figures {
+        let row = |(kilobytes, descriptors): &(u64, u64)| Row {
+            until: Duration::ZERO,
+            counts: [0; COUNTED.len()],
+            latencies: Latencies::of(std::iter::empty()),
+            usages: [Some(Usage { kilobytes: *kilobytes, descriptors: *descriptors }), None],
+        };
+        Figures { rows: broker.iter().map(row).collect(), all: Latencies::of(std::iter::empty()) }
+    }
+
+    #[test]
+    fn what_is_flat_after_the_first_sixth_passes() {
+        let flat = figures(&[(1_000, 5), (9_000, 20), (9_000 + MEMORY_SLACK, 20 + DESCRIPTOR_SLACK), (1, 1)]);
+        assert_eq!(flat.problems(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn growth_of_memory_and_of_descriptors_is_found() {
+        let memory = figures(&[(1_000, 5), (9_000, 20), (9_001 + MEMORY_SLACK, 20)]);
+        assert_eq!(memory.problems().len(), 1);
+        let descriptors = figures(&[(1_000, 5), (9_000, 20), (9_000, 21 + DESCRIPTOR_SLACK)]);
+        assert!(descriptors.problems()[0].starts_with("the broker grew"));
+    }
+
+    #[test]
+    fn percentiles_are_those_of_the_sorted_latencies() {
+        let latencies = Latencies::of((1..=200).rev().map(Duration::from_millis));
+        assert_eq!(
+            (latencies.percentile(50), latencies.percentile(99)),
+            ("101.0".to_owned(), "199.0".to_owned())
+        );
+        assert_eq!(Latencies::of(std::iter::empty()).percentile(50), "-");
+    }
+}

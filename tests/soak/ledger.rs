@@ -118,7 +118,7 @@ pub struct Entries {
 }
 
 impl Entries {
-    fn of(text: &str) -> Self {
+    pub fn of(text: &str) -> Self {
         let mut entries = Self::default();
         for (moment, line) in text.lines().enumerate() {
             if entries.add(moment, line).is_none() {

@@ -109,19 +109,29 @@ fn stop(soak: &Soak) -> jiff::Timestamp {
             soak.problem(&format!("{name} ended with {status}"));
         }
     }
-    wait_long("the end of every process of the system", || {
-        (processes_of_runs(&soak.folder).is_empty() && processes_in(soak).is_empty()).then_some(())
-    });
+    let left = || {
+        let of_runs = processes_of_runs(&soak.folder).into_iter();
+        let mut left: Vec<String> =
+            of_runs.map(|process| format!("{} {}", process.number, process.arguments.join(" "))).collect();
+        left.extend(processes_in(soak));
+        left
+    };
+    let ask = || left().is_empty().then_some(());
+    wait_within(LONGEST_WAIT, "the end of every process of the system", ask, || left().join("\n"));
     scheduled_until
 }
 
-/// Return the processes that work in the system's folder.
+/// Return the processes that work in the system's folder, with their command lines.
 fn processes_in(soak: &Soak) -> Vec<String> {
     let folders = fs::read_dir("/proc").into_iter().flatten().flatten();
     let works_there = |process: &fs::DirEntry| {
         fs::read_link(process.path().join("cwd")).is_ok_and(|folder| folder.starts_with(&soak.folder))
     };
-    folders.filter(works_there).map(|process| process.file_name().display().to_string()).collect()
+    let shown = |process: fs::DirEntry| {
+        let line = fs::read_to_string(process.path().join("cmdline")).unwrap_or_default();
+        format!("{} {}", process.file_name().display(), line.replace('\0', " "))
+    };
+    folders.filter(works_there).map(shown).collect()
 }
 
 fn check_journal(soak: &Soak) {

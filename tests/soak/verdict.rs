@@ -303,3 +303,7 @@ fn last_of<'a>(entries: &Entries, written: &[&'a str]) -> HashSet<&'a str> {
     let may_be_last = |id: &&str| message(id).acknowledged.is_none_or(|at| at >= last_sent);
     written.iter().copied().filter(may_be_last).collect()
 }
+
+#[cfg(test)]
+#[path = "verdict_tests.rs"]
+mod tests;

@@ -360,3 +360,49 @@ fn a_python_module_that_is_not_there_is_a_warning() {
     let (text, _) = check(|config| format!("{config}\n{there}"));
     assert!(!text.contains("cannot find module"), "{text}");
 }
+
+#[test]
+fn each_error_in_what_ends_and_limits_cycles_is_reported_once() {
+    let entry =
+        |settings: &str| format!("scheduled workers: [sleep: {{every: day, at: '05:15', {settings}}}]");
+    for (section, expected) in [
+        (
+            "cycles: {max active: 0}".to_owned(),
+            "cycles: max active: must be at least 1; to pause launches, use nowcast hold",
+        ),
+        (
+            "cycles: {max active: 3}".to_owned(),
+            "cycles: max active: no cycle is ever done, so launches stop after 3; name the last messages",
+        ),
+        (
+            "workers: {sleep: {max cycles: 2}}".to_owned(),
+            "workers: sleep: max cycles: no cycle is ever done, so launches stop after 2; name the last messages",
+        ),
+        (
+            "cycles: {done: [{worker: slepe}]}".to_owned(),
+            "cycles: done: entry 1: worker: no worker `slepe` is in the message registry; did you mean `sleep`?",
+        ),
+        (
+            "cycles: {done: [{worker: sleep}, {worker: sleep, type: sucess}]}".to_owned(),
+            "cycles: done: entry 2: type: sleep has no message type `sucess` in the message registry; did you mean `success`?",
+        ),
+        (
+            "cycles: {done: [{worker: sleep, type: need}]}".to_owned(),
+            "cycles: done: entry 1: type: `need` is not a report of a worker",
+        ),
+        (entry("shift: 1d"), "sleep: shift: moves the time of `cycle:`, which is missing"),
+        (
+            entry("cycle: '%Y-%m-%d', shift: soon"),
+            "sleep: shift: \"soon\" is not a span of time; write 1d, 6h or -1d",
+        ),
+        (entry("cycle: '%Y/%m/%d'"), "sleep: cycle: invalid cycle \"1970/01/01\""),
+    ] {
+        let (text, status) = check(|config| format!("{config}\n{section}\n"));
+        assert_eq!(status, Some(2), "{section}: {text}");
+        let errors: Vec<&str> = text.lines().filter(|line| line.starts_with("error: ")).collect();
+        assert!(matches!(errors[..], [error] if error.contains(expected)), "{section}: {text}");
+    }
+    let good = "cycles: {done: [{worker: sleep}], max active: 3}";
+    let (text, status) = check(|config| format!("{config}\n{good}\n"));
+    assert_eq!((text.as_str(), status), ("nowcast.yaml is valid: 5 workers registered\n", Some(0)));
+}

@@ -203,6 +203,16 @@ fn a_cancelled_cycle_is_stopped_and_parks_what_its_messages_launch_until_it_is_r
         (status.matches("LAUNCHES").count() == 2).then_some(())
     });
     refusal(&system, &["launch", "--cycle", "a", "dated"], 1, "nowcast cycle resume a");
+    // Everything that shows them says what to do.
+    let status: serde_json::Value =
+        serde_json::from_str(&system.operation(&["status", "--json"]).1).expect("JSON");
+    let attention = status["attention"].as_array().expect("a list");
+    let parked = attention.iter().find(|item| item["kind"] == "launches").expect("parked launches");
+    let number = parked["number"].to_string();
+    for shown in [parked.to_string(), system.operate(&["why", "dated"]), system.operate(&["why", &number])] {
+        assert!(shown.contains("nowcast cycle resume a") && !shown.contains("nowcast release"), "{shown}");
+        assert!(shown.contains(&format!("nowcast discard {number}")), "{shown}");
+    }
     refusal(&system, &["cycle", "cancel", "a"], 1, "cycle a is cancelled already");
     refusal(&system, &["cycle", "skip", "a"], 1, "cycle a is cancelled already");
     let holds = system.operation(&["status", "--json"]).1;
@@ -267,6 +277,27 @@ fn a_backfill_launches_once_for_each_date() {
     refusal(&system, &backfill(&["--to", "2026-02-01", "--yes"]), 1, exists);
     system.operate(&backfill(&["--to", "2026-01-30", "--yes", "--again"]));
     assert_eq!(shown(&system, 4)[3], "2026-01-30 --day=2026-01-30 2026-01-30");
+}
+
+#[test]
+fn a_cycle_has_its_line_in_status_however_many_there_are() {
+    let system = two_workers().start();
+    system.operate(&["hold", "--worker", "dated"]);
+    system.operate(&[
+        "backfill",
+        "dated",
+        "--from",
+        "2026-01-01",
+        "--to",
+        "2026-01-07",
+        "--yes",
+        "--",
+        "{date}",
+    ]);
+    let page = system.operate(&["status"]);
+    assert!(!page.contains("CYCLE  2026-01-01") && page.contains("and 2 more"), "five are shown: {page}");
+    let page = system.operate(&["status", "--cycle", "2026-01-01"]);
+    assert!(page.contains("CYCLE  2026-01-01"), "{page}");
 }
 
 #[test]
@@ -413,7 +444,12 @@ fn a_cycle_shows_its_runs_and_joins_and_what_is_still_to_come() {
     let states = cycles(&system, &[]);
     assert_eq!(states[0]["state"], "held", "{states:#?}");
     let answer = system.operate(&["rerun", &number]);
-    assert!(answer.contains("pair of cycle a is complete and will not launch again"), "{answer}");
+    assert!(
+        answer.contains(
+            "pair of cycle a is complete and will not launch again (nowcast rerun --cycle a --from dated rewinds the cycle)"
+        ),
+        "{answer}"
+    );
     let only = system.operation(&["status", "--cycle", "b", "--json"]).1;
     let only: serde_json::Value = serde_json::from_str(&only).expect("JSON");
     assert_eq!((&only["pending"], &only["cycles"]), (&serde_json::json!([]), &serde_json::json!([])));

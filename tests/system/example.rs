@@ -2,9 +2,12 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
-use crate::support::system::{NOWCAST, free_ports};
+use rustix::process::{Signal, kill_process};
+
+use crate::support::system::{NOWCAST, free_ports, pid};
+use crate::support::wait::wait_for;
 
 /// A copy of the example with ports of its own.
 fn copy_of_the_example() -> tempfile::TempDir {
@@ -25,10 +28,26 @@ fn copy_of_the_example() -> tempfile::TempDir {
     folder
 }
 
-fn nowcast(folder: &Path, arguments: &[&str]) -> String {
+fn command(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(NOWCAST);
     command.args(arguments).current_dir(folder).env_remove("NOWCAST_LOGS").env_remove("NOWCAST_YAML");
-    let output = command.output().expect("ended");
+    command
+}
+
+/// Start the system, acknowledge all failed runs, and stop it.
+fn acknowledge_all(folder: &Path) {
+    let mut up = command(folder, &["up"]).stdout(Stdio::null()).spawn().expect("it starts");
+    let is_acknowledged = || {
+        let output = command(folder, &["ack", "--all"]).output().expect("ended");
+        output.status.success().then_some(())
+    };
+    wait_for("the acknowledgement", is_acknowledged, String::new);
+    kill_process(pid(up.id()), Signal::TERM).expect("it takes the signal");
+    assert!(up.wait().expect("ended").success());
+}
+
+fn nowcast(folder: &Path, arguments: &[&str]) -> String {
+    let output = command(folder, arguments).output().expect("ended");
     let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
     assert_eq!(output.status.code(), Some(0), "{arguments:?}: {text}");
     text
@@ -59,6 +78,16 @@ fn a_whole_day_runs() {
     let failed = nowcast(folder.path(), &["runs", "--failed"]);
     assert_eq!(failed.lines().count(), 2, "{failed}");
     assert!(failed.contains("dogwood_falls"), "{failed}");
+    // Its web pages were published, so it is done: once that failure is acknowledged, nothing else is said of it.
+    let of_state = |state: &str| {
+        let cycles = nowcast(folder.path(), &["cycles", "--state", state, "--json"]);
+        let cycles: serde_json::Value = serde_json::from_str(&cycles).expect("JSON");
+        let cycles = cycles.as_array().expect("a list").iter().map(|cycle| cycle["cycle"].clone());
+        cycles.collect::<Vec<_>>()
+    };
+    assert_eq!(of_state("failed"), ["2026-03-14"]);
+    acknowledge_all(folder.path());
+    assert_eq!(of_state("done"), ["2026-03-14"]);
     // Its last worker cleared the checklist.
     assert_eq!(nowcast(folder.path(), &["checklist", "show"]), "{}\n");
     // Its rules are tested completely, and no cycle is endless.

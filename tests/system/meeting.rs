@@ -115,6 +115,8 @@ end
     system.wait_for_log("manager", " made it, next_workers.lua:");
     let status = system.operation(&["status"]).1;
     assert!(status.contains("CONFLICT") && status.contains("the first one stays"), "{status}");
+    let of_cycle = |cycle| system.operation(&["status", "--cycle", cycle]).1.contains("CONFLICT");
+    assert!(of_cycle("2026-03-14") && !of_cycle("2026-03-15"));
     send(&system, "satellite", "2026-03-14");
     system.wait_for_log("manager", "tracks: success of 2026-03-14");
     assert!(system.operation(&["status"]).1.contains("CONFLICT"), "it is shown for a day");

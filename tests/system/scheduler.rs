@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use nowcast::store::History;
 use nowcast::store::journal::{EventFilter, EventKind};
-use nowcast_core::Command;
 use nowcast_core::record::RecordedEvent;
+use nowcast_core::{Command, CycleOption, Record};
 use rustix::process::Signal;
 
 use crate::support::system::{Builder, System, system};
@@ -17,18 +17,24 @@ fn each_second(settings: &str) -> Builder {
         .section(&format!("scheduled workers:\n- keyless: {{cron: '* * * * * *'{settings}}}"))
 }
 
-/// The times for which the schedule launched, with the number of runs for each.
-fn launched(system: &System) -> BTreeMap<String, usize> {
+/// The launches of the schedule, in their order: time, cycle and answer of each.
+fn requested(system: &System) -> Vec<(jiff::Timestamp, Option<CycleOption>, String)> {
     let history = History::open(&system.path("checklist.journal")).expect("a journal");
     let filter = EventFilter { kind: Some(EventKind::Command), ..EventFilter::default() };
+    let requested = |record: Record| match record.event {
+        RecordedEvent::Command { user, command: Command::LaunchScheduled { due, worker, .. }, answer } => {
+            assert_eq!(user, "scheduler");
+            Some((due, worker.options.cycle, answer))
+        }
+        _ => None,
+    };
+    history.events(&filter).expect("readable").into_iter().rev().filter_map(requested).collect()
+}
+
+/// The times for which the schedule launched, with the number of runs for each.
+fn launched(system: &System) -> BTreeMap<String, usize> {
     let mut launched = BTreeMap::new();
-    for record in history.events(&filter).expect("readable") {
-        let RecordedEvent::Command { user, command: Command::LaunchScheduled { due, .. }, answer } =
-            record.event
-        else {
-            continue;
-        };
-        assert_eq!(user, "scheduler");
+    for (due, _, answer) in requested(system) {
         *launched.entry(due.to_string()).or_default() += usize::from(answer.contains("is launched as run #"));
     }
     launched
@@ -304,4 +310,72 @@ fn an_entry_names_the_cycle_of_the_time_that_it_is_for() {
     let status: serde_json::Value = serde_json::from_str(&status).expect("JSON");
     let entry = &status["schedule"][0];
     assert!(entry["cycle"].as_str().is_some_and(|cycle| cycle.len() == 19), "{entry}");
+}
+
+/// Wait for a launch after a time whose cycle has a format, and return its time.
+fn wait_for_format(system: &System, format: &str, after: jiff::Timestamp) -> jiff::Timestamp {
+    let is_of = |cycle: &CycleOption| matches!(cycle, CycleOption::Label(label) if label.as_str().starts_with(format));
+    system.wait_for(&format!("a launch in a cycle {format}"), || {
+        let (due, cycle, _) = requested(system).pop()?;
+        (due > after && cycle.as_ref().is_some_and(is_of)).then_some(due)
+    })
+}
+
+fn edit_config(system: &System, from: &str, to: &str) {
+    let config = std::fs::read_to_string(system.config()).expect("readable");
+    std::fs::write(system.config(), config.replace(from, to)).expect("written");
+}
+
+#[test]
+fn missed_times_have_the_cycles_of_those_times_and_an_edited_format_is_for_later_ones() {
+    let entry =
+        "{cron: '*/5 * * * * *', timezone: UTC, catch up: all, cycle: 'first-%Y-%m-%dT%H.%M.%S', shift: 1d}";
+    let mut system = system().section(&format!("scheduled workers: [keyless: {entry}]")).start();
+    system.operate(&["hold", "--all"]);
+    // As a scheduler that was killed two minutes ago.
+    let now = jiff::Timestamp::now();
+    let due = jiff::Timestamp::from_second(now.as_second() / 5 * 5 - 120).expect("a time");
+    let worker = nowcast_core::NextWorker::new("keyless", Vec::new());
+    let item = "keyless (cron */5 * * * * * UTC)".to_owned();
+    let command = Command::LaunchScheduled { item, due, worker };
+    let call = nowcast::control::Call { user: "scheduler".to_owned(), command: Some(command) };
+    assert!(nowcast::control::call::call(&system.path("checklist.journal"), &call).expect("an answer").done);
+    system.start_scheduler(&[]);
+    let last = wait_for_format(&system, "first-", now);
+    system.signal("scheduler", Signal::KILL);
+    system.wait_for_end("scheduler");
+    edit_config(&system, "first-", "second-");
+    let next = last + jiff::SignedDuration::from_secs(5);
+    system.wait_for("a time that is missed", || (jiff::Timestamp::now() > next).then_some(()));
+    system.start_scheduler(&[]);
+    let last = wait_for_format(&system, "second-", next);
+    edit_config(&system, "second-", "third-");
+    system.signal("scheduler", Signal::HUP);
+    wait_for_format(&system, "third-", last);
+
+    let requested = requested(&system);
+    assert_eq!(requested[0].0, due);
+    assert!(requested.len() > 26, "{requested:?}");
+    for pair in requested.windows(2) {
+        assert_eq!(pair[1].0.duration_since(pair[0].0), jiff::SignedDuration::from_secs(5), "{pair:?}");
+    }
+    let mut formats = Vec::new();
+    for (due, cycle, _) in &requested[1..] {
+        let Some(CycleOption::Label(cycle)) = cycle else { panic!("{due} has no cycle") };
+        let (format, label) = cycle.as_str().split_once('-').expect("a format");
+        let tomorrow = *due + jiff::SignedDuration::from_hours(24);
+        assert_eq!(label, tomorrow.strftime("%Y-%m-%dT%H.%M.%S").to_string(), "{due}");
+        formats.push(format);
+    }
+    formats.dedup();
+    assert_eq!(formats, ["first", "second", "third"]);
+    // The launches that wait keep their cycles.
+    let open: serde_json::Value =
+        serde_json::from_str(&system.operate(&["runs", "--open", "-n", "1000", "--json"])).expect("JSON");
+    let of_first = open
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter(|run| run["cycle"].as_str().is_some_and(|cycle| cycle.starts_with("first-")));
+    assert!(of_first.count() > 22, "{open}");
 }

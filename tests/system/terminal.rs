@@ -1,4 +1,4 @@
-//! `nowcast up` on a terminal that is closed.
+//! `nowcast up` on a terminal that is closed, and commands that ask on a terminal.
 
 use std::path::Path;
 
@@ -96,4 +96,71 @@ fn up_without_a_terminal_reloads() {
     system.wait_for_log_count("up", "read config from", 4);
     system.signal("up", Signal::TERM);
     assert_eq!(system.wait_for_end("up").code(), Some(0));
+}
+
+/// Runs a command on its own terminal, answers its questions with the first argument's words, and ends the input after them. Prints what was shown.
+const ANSWERS: &str = r"
+import os, pty, sys
+answers = sys.argv[1].split(',') if sys.argv[1] else []
+process, terminal = pty.fork()
+if process == 0:
+    os.execv(sys.argv[2], sys.argv[2:])
+shown = b''
+while True:
+    try:
+        more = os.read(terminal, 4096)
+    except OSError:
+        break
+    if not more:
+        break
+    shown += more
+    if shown.endswith(b'): '):
+        os.write(terminal, answers.pop(0).encode() + b'\n' if answers else b'\x04')
+print(shown.decode())
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]))
+";
+
+/// Run a command on a terminal, with these answers to its questions: exit status and what it showed.
+fn asked(system: &mut System, answers: &str, arguments: &[&str]) -> (Option<i32>, String) {
+    let ours = system.command(&[]);
+    let mut command = std::process::Command::new("/usr/bin/python3");
+    command.args(["-c", ANSWERS, answers, NOWCAST]).args(arguments);
+    command.current_dir(ours.get_current_dir().expect("a folder")).env_remove("NOWCAST_YAML");
+    let before = system.log("asked").len();
+    system.spawn("asked", command);
+    let status = system.wait_for_end("asked");
+    (status.code(), system.log("asked").split_off(before))
+}
+
+#[test]
+fn an_operator_is_asked_for_the_cycle_while_one_is_open() {
+    let mut system = system().start();
+    system.operate(&["hold", "--all"]);
+    let (status, text) = asked(&mut system, "", &["launch", "keyless"]);
+    assert!(status == Some(0) && !text.contains("Cycle"), "{text}");
+    system.operate(&["launch", "--cycle", "2026-03-14", "keyless"]);
+
+    let (status, text) = asked(&mut system, "a b,2026-03-15", &["launch", "keyless"]);
+    assert_eq!(status, Some(0), "{text}");
+    assert_eq!(text.matches("Cycle, or none (open: 2026-03-14): ").count(), 2, "{text}");
+    assert!(text.contains("invalid cycle \"a b\""), "{text}");
+    let (status, text) = asked(&mut system, "none", &["launch", "keyless"]);
+    assert_eq!(status, Some(0), "{text}");
+    assert!(text.contains("Cycle, or none (open: 2026-03-15, 2026-03-14): "), "{text}");
+    let (status, text) = asked(&mut system, "2026-03-16", &["send", "keyless", "success"]);
+    assert_eq!(status, Some(0), "{text}");
+    // Without an answer, nothing is launched or sent.
+    for command in [&["launch", "keyless"][..], &["send", "keyless", "success"]] {
+        assert_eq!(asked(&mut system, "", command).0, Some(2), "{command:?}");
+    }
+
+    let cycles = |command: &[&str]| {
+        let list: serde_json::Value = serde_json::from_str(&system.operate(command)).expect("JSON");
+        let list = list.as_array().expect("a list").iter().map(|item| item["cycle"].clone());
+        let mut cycles: Vec<_> = list.map(|cycle| cycle.as_str().unwrap_or("none").to_owned()).collect();
+        cycles.sort();
+        cycles
+    };
+    assert_eq!(cycles(&["runs", "--open", "--json"]), ["2026-03-14", "2026-03-15", "none", "none"]);
+    assert_eq!(cycles(&["messages", "--json"]), ["2026-03-16"]);
 }

@@ -1,7 +1,11 @@
 //! What the manager's decisions write to its log, NEMO_Nowcast's lines and our own, in each situation.
 
+use jiff::SignedDuration;
 use nowcast_core::hold::HoldTarget;
-use nowcast_core::{Command, Ending, Event, NextWorker, Number, PreviousReply, RequestId, Signal};
+use nowcast_core::message::Message;
+use nowcast_core::{
+    Command, Cycle, Ending, Event, NextWorker, Number, PoisonRequest, PreviousReply, RequestId, Signal,
+};
 use pyyaml::Value;
 
 use crate::program::assert_snapshot;
@@ -28,6 +32,7 @@ fn in_each_scene() {
         ("parked_launches", scenes::parked_launches),
         ("pending_launches", scenes::pending_launches),
         ("operated", scenes::operated),
+        ("cycles", scenes::cycles),
     ] {
         assert_log(name, &scene());
     }
@@ -125,4 +130,107 @@ fn messages_again_signals_and_what_is_late() {
         system.happens(Event::Signal(signal));
     }
     assert_snapshot("log_late", &system.log_from(0));
+}
+
+/// Rules that open joins by cycle: two chains that meet, one that asks for something else, and a join without launches.
+const MEETING: &str = r#"
+local function plots(msg, arguments)
+  return {}, Join{
+    name = "plots", cycle = msg.cycle, wait_for = { make_ssh_files = "success", collect_rivers = "success" },
+    launch = { worker("make_plots", arguments) }, timeout = "3h",
+  }
+end
+
+function after_make_ssh_files(msg)
+  return plots(msg, "forecast")
+end
+
+function after_collect_rivers(msg)
+  if msg.type == "failure" then
+    return plots(msg, "rivers")
+  end
+  return plots(msg, "forecast")
+end
+
+function after_make_forcing(msg)
+  return {}, Join{ name = "model", cycle = msg.cycle, wait_for = { "run_nemo" }, timeout = "1h" }
+end
+
+function after_make_plots(msg)
+  return {}, Join{ name = "day", since = "06:00", wait_for = { "run_nemo" } }
+end
+"#;
+
+#[test]
+fn joins_by_cycle() {
+    let mut system = Recorded::with(("", ""), MEETING);
+    system
+        .at("09:00")
+        .launches_in("2019-10-01", "make_ssh_files", &[])
+        .launches_in("2019-10-01", "collect_rivers", &[])
+        .launches_in("2019-10-02", "collect_rivers", &[])
+        .launches_in("2019-10-02", "make_forcing", &[])
+        .finishes("make_ssh_files", "success", "null")
+        .says("collect_rivers", "success", "null")
+        .says("collect_rivers", "success", "null")
+        .hears(b"{source: collect_rivers, type: failure, payload: , cycle: '2019-10-02'}")
+        .hears(b"{source: collect_rivers, type: failure, payload: , cycle: '2019-10-02'}")
+        .finishes("make_forcing", "success", "null")
+        .finishes("make_plots", "success", "null")
+        .says("make_ssh_files", "success", "null")
+        .at("12:30");
+    assert_snapshot("log_joins_by_cycle", &system.log_from(0));
+}
+
+#[test]
+fn cycles_end_and_begin_again() {
+    let mut system = Recorded::with(("cycles: {", "cycles: {keep: 1h, "), "");
+    let cycle = |label| Cycle::parse(label).expect("a label");
+    system
+        .at("08:00")
+        .launches_in("2019-10-01", "run_nemo", &["forecast"])
+        .finishes("run_nemo", "success", "null")
+        .finishes("make_plots", "success", "null")
+        .at("09:30")
+        .launches_in("2019-10-01", "make_plots", &["forecast"])
+        .launches_in("2019-10-02", "make_forcing", &["forecast"])
+        .launches_in("2019-10-03", "make_forcing", &["forecast"])
+        .says("make_forcing", "failure", "null")
+        .launches_in("hindcast-1", "download_weather", &[])
+        .asks(Command::CancelCycle { cycle: cycle("hindcast-1"), reason: None })
+        .finishes("download_weather", "success 00", "null")
+        .asks(Command::ResumeCycle { cycle: cycle("hindcast-1") })
+        .asks(Command::SkipCycle { cycle: cycle("2019-10-03"), reason: None });
+    assert_snapshot("log_cycles_end", &system.log_from(0));
+}
+
+#[test]
+fn the_clock_is_set() {
+    let mut system = scenes::late();
+    let before = system.log_lines();
+    system.sets_clock(SignedDuration::from_mins(-150)).sets_clock(SignedDuration::from_secs(5_430));
+    assert_snapshot("log_clock_set", &system.log_from(before));
+}
+
+#[test]
+fn a_message_that_ended_the_manager() {
+    let mut system = scenes::fine();
+    let poison = |id, body: &str| {
+        Event::PoisonRequest(PoisonRequest {
+            id: RequestId(id),
+            ticket: None,
+            body: body.into(),
+            reason: "the manager exited twice while it decoded this message, so it is not decoded again automatically"
+                .into(),
+        })
+    };
+    let message = Message::new("make_plots", "success", Value::Null).encode();
+    system.at("09:00").happens(poison(1_000, &message));
+    system.happens(poison(1_001, "]"));
+    assert_log("poison", &system);
+}
+
+#[test]
+fn a_manager_with_nothing_left_to_do() {
+    assert_snapshot("log_idle", &Recorded::new().exits_when_idle().log_from(0));
 }

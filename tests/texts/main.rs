@@ -3,6 +3,7 @@
 //! `INSTA_UPDATE=always cargo test --test texts` writes the snapshots; read their diff before committing it.
 
 mod contract;
+mod daemons;
 mod errors;
 mod forecast;
 mod help;

@@ -18,8 +18,8 @@ use nowcast::store::{Journal, Presence};
 use nowcast_core::checklist::Checklist;
 use nowcast_core::message::Message;
 use nowcast_core::{
-    CallId, Command, Cycle, CycleOption, Effect, Ending, Event, NextWorker, Number, Record, Request,
-    RequestId, RunId, State, decide,
+    BootId, BootTime, CallId, Command, Cycle, CycleOption, DecisionTime, Effect, Ending, Event, NextWorker,
+    Number, Record, Request, RequestId, RunId, State, decide, end_if_idle,
 };
 use regex::{Captures, Regex};
 use tempfile::TempDir;
@@ -69,6 +69,11 @@ pub struct Recorded {
 impl Recorded {
     /// A manager that has just started, three days before noon.
     pub fn new() -> Self {
+        Self::with(("", ""), "")
+    }
+
+    /// The same with a text of the configuration replaced, and with more rules, which replace those of the same name.
+    pub fn with((replaced, replacement): (&str, &str), more_rules: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let root = folder.path().join("forecast");
         fs::create_dir_all(root.join("rules")).expect("a folder");
@@ -83,13 +88,14 @@ impl Recorded {
                 .to_string()
         };
         let config = CONFIG
+            .replacen(replaced, replacement, 1)
             .replace("ROOT", &root.display().to_string())
             .replace("MANAGER_PORT", &ports.0.to_string())
             .replace("WORKERS_PORT", &ports.1.to_string())
             .replace("HALF_PAST_ELEVEN", &by(30))
             .replace("NOON", &by(0));
         fs::write(root.join("nowcast.yaml"), config).expect("the configuration");
-        fs::write(root.join("rules/next_workers.lua"), RULES).expect("the rules");
+        fs::write(root.join("rules/next_workers.lua"), format!("{RULES}{more_rules}")).expect("the rules");
         let (config, _) = config::load(&root.join("nowcast.yaml")).expect("a good configuration");
         let rules = RuleSet::of(&config).load(None).expect("good rules");
         let seconds = noon.as_second().rem_euclid(86_400);
@@ -234,14 +240,34 @@ impl Recorded {
         RunFolder::new(self.root().join("checklist.journal/runs").join(folder), run.0.to_string())
     }
 
+    /// The wall clock is set by a span.
+    pub fn sets_clock(&mut self, span: SignedDuration) -> &mut Self {
+        for span in [SignedDuration::ZERO, span] {
+            self.now = &self.now + span;
+            let boot_time = Some(BootTime { boot: BootId(1), uptime: SignedDuration::from_hours(100) });
+            self.decide(Event::Due, &DecisionTime { wall: self.now.clone(), boot_time });
+        }
+        self
+    }
+
+    /// The manager exits if nothing is left to do.
+    pub fn exits_when_idle(&mut self) -> &mut Self {
+        self.state.exit_when_idle = true;
+        for effect in end_if_idle(&self.state) {
+            self.note(effect);
+        }
+        self
+    }
+
     pub fn happens(&mut self, event: Event) -> Option<nowcast_core::Answer> {
+        self.decide(event, &self.now.clone().into())
+    }
+
+    fn decide(&mut self, event: Event, time: &DecisionTime) -> Option<nowcast_core::Answer> {
         let mut given = None;
-        for effect in decide(&mut self.state, event, &self.rules, &self.now.clone().into()) {
+        for effect in decide(&mut self.state, event, &self.rules, time) {
             match effect {
                 Effect::Journal(record) => self.uncommitted.push(*record),
-                Effect::Log(line) => {
-                    self.log.push(format!("{} {} {}", self.now.strftime("%H:%M:%S"), line.level, line.text));
-                }
                 Effect::Launch { run, folder, worker, .. } => {
                     let path = self.root().join("checklist.journal/runs").join(&folder);
                     fs::create_dir_all(&path).expect("a run's folder");
@@ -251,10 +277,16 @@ impl Recorded {
                     self.launched.push((run, worker.name().to_owned()));
                 }
                 Effect::Answer { answer, .. } => given = Some(answer),
-                _ => {}
+                other => self.note(other),
             }
         }
         given
+    }
+
+    fn note(&mut self, effect: Effect) {
+        if let Effect::Log(line) = effect {
+            self.log.push(format!("{} {} {}", self.now.strftime("%H:%M:%S"), line.level, line.text));
+        }
     }
 
     fn commit(&mut self) {

@@ -2,8 +2,9 @@
 
 use jiff::SignedDuration;
 use nowcast::launch::LostContact;
+use nowcast::store::forecast_file::StoredForecast;
 use nowcast_core::hold::HoldTarget;
-use nowcast_core::{Command, Cycle, Ending, Event, NextWorker};
+use nowcast_core::{Command, Cycle, Ending, Event, ExpectedForecast, NextWorker, TimeRange};
 
 use crate::recorded::Recorded;
 
@@ -199,6 +200,19 @@ pub fn running() -> Recorded {
     system
 }
 
+/// A run takes more than twice as long as 20 like runs did.
+pub fn slow() -> Recorded {
+    let mut system = Recorded::new();
+    for number in 0..20 {
+        let begin = 6 * 60 + 10 * number;
+        let time = |minutes: i32| format!("-1 {:02}:{:02}", minutes / 60, minutes % 60);
+        system.at(&time(begin)).launches("make_plots", &["nowcast", &format!("2019-09-{:02}", 10 + number)]);
+        system.at(&time(begin + 6 + number % 3)).finishes("make_plots", "success", "~");
+    }
+    system.at("11:43").launches("make_plots", &["nowcast", "2019-10-01"]);
+    system
+}
+
 /// An edit of the rules was refused.
 pub fn refused_rules() -> Recorded {
     let mut system = fine();
@@ -218,6 +232,31 @@ pub fn late() -> Recorded {
     );
     system.at("-1 10:15").finishes("make_plots", "success", "null");
     system.at("12:00");
+    system
+}
+
+/// A message is expected, and late with a probability in percent.
+pub fn forecast(late: u8) -> Recorded {
+    let mut system = Recorded::new();
+    system.at("-1 13:00").launches("collect_rivers", &[]).at("-1 13:05").finishes(
+        "collect_rivers",
+        "success",
+        "{Fraser: 805}",
+    );
+    system.at("-1 13:20").finishes("make_plots", "success", "~");
+    system.at("12:00").happens(Event::Due);
+    let tomorrow = |time| system.moment(time) + SignedDuration::from_hours(24);
+    let time = TimeRange { p10: tomorrow("11:20"), median: tomorrow("11:42"), p90: tomorrow("12:31") };
+    let forecast = ExpectedForecast {
+        worker: "collect_rivers".into(),
+        r#type: "success".into(),
+        deadline: tomorrow("11:30"),
+        time: Some(time),
+        late: Some(late),
+    };
+    let stored = StoredForecast { at: system.moment("12:00"), expected: vec![forecast] };
+    stored.write(&system.root().join("checklist.journal")).expect("a forecast");
+    system.happens(Event::Forecast { forecasts: stored.expected });
     system
 }
 

@@ -75,6 +75,21 @@ fn a_message_is_late() {
 }
 
 #[test]
+fn a_message_is_at_risk() {
+    assert_status("at_risk", scenes::forecast(71));
+}
+
+#[test]
+fn a_run_is_slow() {
+    assert_status("slow", scenes::slow());
+}
+
+#[test]
+fn a_message_is_expected() {
+    assert_status("expected", scenes::forecast(5));
+}
+
+#[test]
 fn daemons_are_down() {
     let mut system = scenes::pending_launches();
     system.at("12:00").without_manager();

@@ -20,6 +20,8 @@ pub enum Alarm {
     Timeout,
     /// An expected message did not come in time.
     Late,
+    /// An expected message will probably not come in time.
+    AtRisk,
     /// Changed rules were refused.
     RefusedRules,
     /// The manager cannot write its journal or the checklist file.
@@ -28,7 +30,7 @@ pub enum Alarm {
 
 impl Alarm {
     /// All kinds.
-    pub const ALL: [Alarm; 10] = [
+    pub const ALL: [Alarm; 11] = [
         Alarm::Crash,
         Alarm::Failure,
         Alarm::Parked,
@@ -37,6 +39,7 @@ impl Alarm {
         Alarm::NotLaunched,
         Alarm::Timeout,
         Alarm::Late,
+        Alarm::AtRisk,
         Alarm::RefusedRules,
         Alarm::ManagerFailure,
     ];
@@ -53,6 +56,7 @@ impl Alarm {
             Alarm::NotLaunched => "not launched",
             Alarm::Timeout => "timeout",
             Alarm::Late => "late",
+            Alarm::AtRisk => "at risk",
             Alarm::RefusedRules => "refused rules",
             Alarm::ManagerFailure => "trouble",
         }
@@ -77,6 +81,7 @@ mod tests {
                 "not launched",
                 "timeout",
                 "late",
+                "at risk",
                 "refused rules",
                 "trouble"
             ]

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::cycle::{Cycle, CycleOption};
 use crate::hold::HoldTarget;
 use crate::next_worker::NextWorker;
+use crate::rewind::Rewind;
 use crate::run::{Number, RunId};
 
 /// An operator's command.
@@ -101,6 +102,8 @@ pub enum Command {
         /// A note for other operators.
         reason: Option<String>,
     },
+    /// Forget what followed from a worker's messages in a cycle, and launch the worker again.
+    Rewind(Rewind),
     /// Launch a worker in many cycles: in all of them or in none.
     Backfill {
         /// The launches, each with its cycle.

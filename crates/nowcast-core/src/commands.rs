@@ -3,6 +3,7 @@
 pub mod cycles;
 mod messages;
 mod pending;
+mod rewind;
 
 use jiff::Timestamp;
 
@@ -28,8 +29,8 @@ const NAMED: usize = 5;
 type Outcomes = Result<(String, Vec<Number>), String>;
 
 /// Return why a launch in a cancelled cycle is refused.
-fn refused_by_cancelled(cycle: &Cycle) -> String {
-    format!("cycle {cycle} is cancelled; nowcast cycle resume {cycle} continues it")
+pub(crate) fn refused_by_cancelled(cycle: &Cycle) -> String {
+    format!("cycle {cycle} is cancelled; \"nowcast cycle resume {cycle}\" continues it")
 }
 
 impl Decision<'_> {
@@ -100,6 +101,7 @@ impl Decision<'_> {
             Command::CancelCycle { cycle, .. } => self.cancel_cycle(cycle, user),
             Command::ResumeCycle { cycle } => self.resume_cycle(cycle),
             Command::SkipCycle { cycle, .. } => self.skip_cycle(cycle, user),
+            Command::Rewind(rewind) => self.rewind(rewind),
             Command::Backfill { launches, again } => self.backfill(launches, *again),
             Command::Hold { target, until, duration, reason } => {
                 let warning = self.check_target(target)?;

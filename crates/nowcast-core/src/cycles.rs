@@ -8,9 +8,9 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::clock::{Steady, TimePoint};
+use crate::clock::{Now, Steady, TimePoint};
 use crate::cycle::Cycle;
-use crate::notes::{LARGEST_CYCLE_PAYLOAD, LARGEST_PAYLOAD, LastMessage, Note, Notes};
+use crate::notes::{Chain, LARGEST_CYCLE_PAYLOAD, LARGEST_PAYLOAD, LastMessage, Note, Notes};
 use crate::run::Number;
 use pyyaml::Value;
 
@@ -169,20 +169,32 @@ impl Cycles {
         }
     }
 
+    /// Return the chains of a worker, of any cycle and of none, oldest first.
+    pub fn chains(&self, worker: &str) -> impl Iterator<Item = (Number, &Chain)> {
+        self.0.all.chains(worker)
+    }
+
     /// Return the chains of a worker that have a message in a scope, each with the first such message, in the order of those.
-    /// `type` is that of the message; `None` for any.
+    /// `type` is that of the message; `None` for any. A moment is one of the wall clock as it is set now.
     #[must_use]
-    pub fn counting(&self, scope: &NoteScope, worker: &str, r#type: Option<&str>) -> Vec<(Number, Number)> {
+    pub fn counting(
+        &self,
+        scope: &NoteScope,
+        worker: &str,
+        r#type: Option<&str>,
+        now: Now,
+    ) -> Vec<(Number, Number)> {
         let (notes, since) = match scope {
             NoteScope::Cycle(cycle) => match self.get(cycle) {
-                Some(kept) => (&kept.notes, Timestamp::MIN),
+                Some(kept) => (&kept.notes, None),
                 None => return Vec::new(),
             },
-            NoteScope::Since(moment) => (&self.0.all, *moment),
+            NoteScope::Since(moment) => (&self.0.all, Some(*moment)),
         };
-        let first = |(number, chain): (Number, &crate::notes::Chain)| {
+        let first = |(number, chain): (Number, &Chain)| {
             let mut counting = chain.messages.iter().filter(|message| {
-                message.at >= since && r#type.is_none_or(|r#type| message.r#type == r#type)
+                since.is_none_or(|since| message.received_at(now) >= since)
+                    && r#type.is_none_or(|r#type| message.r#type == r#type)
             });
             counting.next().map(|message| (message.message, number))
         };
@@ -233,6 +245,26 @@ impl Cycles {
     pub(crate) fn mark(&mut self, cycle: &Cycle, mark: Option<CycleMark>) {
         if let Some(kept) = Arc::make_mut(&mut self.0).kept.get_mut(cycle) {
             kept.mark = mark;
+        }
+    }
+
+    /// Forget messages of a cycle. The last message of a worker and type is then the one before, as far as it is noted: without its payload
+    /// within the cycle, and that of another cycle among all messages.
+    pub(crate) fn rewind(&mut self, cycle: &Cycle, messages: &[Number]) {
+        let data = Arc::make_mut(&mut self.0);
+        let messages: BTreeSet<Number> = messages.iter().copied().collect();
+        let Some(kept) = data.kept.get_mut(cycle) else { return };
+        for (worker, r#type) in kept.notes.remove(&messages) {
+            let chains = kept.notes.chains(&worker).flat_map(|(_, chain)| &chain.messages);
+            let of_type = chains.filter(|message| message.r#type == r#type);
+            let Some(before) = of_type.max_by_key(|message| message.message) else { continue };
+            let (message, at, cycle, payload) = (before.message, before.at, Some(cycle.clone()), None);
+            kept.notes.set_last(&worker, &r#type, LastMessage { message, at, cycle, payload });
+        }
+        for (worker, r#type) in data.all.remove(&messages) {
+            let of_cycles = data.kept.values().filter_map(|kept| kept.notes.last(&worker, &r#type));
+            let Some(before) = of_cycles.max_by_key(|last| last.message).cloned() else { continue };
+            data.all.set_last(&worker, &r#type, before);
         }
     }
 

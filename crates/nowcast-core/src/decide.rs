@@ -56,6 +56,7 @@ pub fn decide(state: &mut State, event: Event, rules: &dyn Rules, time: &Decisio
         Event::ChecklistWriteRecovered => {
             decision.log(Level::Warning, "the checklist file can be written again");
         }
+        Event::Forecast { forecasts } => decision.handle_forecast(&forecasts),
         Event::ChecklistRead { checklist, why } => decision.read_checklist(checklist, why),
         Event::Signal(signal) => decision.handle_signal(signal),
         Event::Reloaded { policy } => {

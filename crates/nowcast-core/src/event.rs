@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::command::Command;
 use crate::decision_time::NotedTime;
+use crate::forecast::ExpectedForecast;
 use crate::message::{DecodeError, Message};
 use crate::policy::Policy;
 use crate::rules::RuleFile;
@@ -83,6 +84,11 @@ pub enum Event {
         checklist: Map,
         /// Why it replaces the checklist in memory, for log and journal.
         why: String,
+    },
+    /// Expected messages were forecast.
+    Forecast {
+        /// A forecast for each deadline.
+        forecasts: Vec<ExpectedForecast>,
     },
     /// The configuration was reloaded.
     Reloaded {

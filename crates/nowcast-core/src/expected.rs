@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::{Now, Steady};
 use crate::cycle::Cycle;
 use crate::cycles::Cycles;
+use crate::message::Message;
 use crate::policy::Expectation;
 
 /// Days among which the next deadline is searched: more than a week, since a clock change or the first window may cost one.
@@ -42,6 +43,36 @@ pub struct Expected {
     /// The cycle of the message that missed it, if only a message of that cycle meets it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub late_cycle: Option<Cycle>,
+    /// The warnings that the next ones will probably be late, at most one for each deadline.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub at_risk: Vec<AtRisk>,
+}
+
+/// A warning that a message will probably be late.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AtRisk {
+    /// The deadline.
+    pub deadline: Timestamp,
+    /// The beginning of its window.
+    pub since: Timestamp,
+    /// The cycle of the message that meets it, if it must be of one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cycle: Option<Cycle>,
+    /// When the warning was given.
+    pub warned: Timestamp,
+    /// Whether later forecasts were better, so that it is no longer at risk.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_over: bool,
+}
+
+impl AtRisk {
+    /// Return whether a message that comes now meets the deadline.
+    pub(super) fn is_met_by(&self, message: &Message, now: Timestamp) -> bool {
+        match &self.cycle {
+            Some(cycle) => message.cycle.as_ref() == Some(cycle),
+            None => self.since <= now,
+        }
+    }
 }
 
 /// All expected messages, by worker and message type.
@@ -67,6 +98,7 @@ impl Expected {
             evaluated_until: now.wall,
             late: None,
             late_cycle: None,
+            at_risk: Vec::new(),
         }
     }
 
@@ -116,6 +148,20 @@ impl Expected {
         let last = now.wall.to_zoned_datetime(expectation.zone.clone()).date().tomorrow().ok()?;
         self.deadlines(expectation, now, (0..DAYS).filter_map(|days| last.checked_sub(days.days()).ok()))
             .find(|deadline| deadline.at.timestamp() <= now.wall)
+    }
+
+    /// Return the deadline at a moment to come, if there is one that will be evaluated.
+    pub(super) fn open_deadline(
+        &self,
+        expectation: &Expectation,
+        at: Timestamp,
+        now: Now,
+    ) -> Option<Deadline> {
+        let date = at.to_zoned_datetime(expectation.zone.clone()).date();
+        // A time that the clocks skip at midnight may be shown on the next day.
+        let dates = [date, date.yesterday().ok()?];
+        self.deadlines(expectation, now, dates.into_iter())
+            .find(|deadline| deadline.at.timestamp() == at && now.wall < at)
     }
 
     /// Return the deadlines after now and until a moment, the soonest first.
@@ -178,6 +224,7 @@ mod tests {
             days: days.to_vec(),
             zone: zone("America/Vancouver"),
             cycle: None,
+            warn_at: None,
         }
     }
 

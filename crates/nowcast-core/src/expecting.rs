@@ -38,6 +38,7 @@ impl Decision<'_> {
                 ),
             );
         }
+        expected.at_risk.retain(|at_risk| !at_risk.is_met_by(message, now.wall));
         expected.receive(now);
         self.change(Change::Expected(expected));
     }
@@ -89,6 +90,8 @@ impl Decision<'_> {
         for mut expected in all {
             let Some(deadline) = self.state.last_deadline(&expected, now) else { continue };
             expected.evaluated_until = deadline.at.timestamp();
+            let evaluated_until = expected.evaluated_until;
+            expected.at_risk.retain(|at_risk| at_risk.deadline > evaluated_until);
             let is_required =
                 !deadline.cycle.as_ref().is_some_and(|cycle| self.state.cycles.is_abandoned(cycle));
             if !is_required || expected.is_met(&deadline, now, &self.state.cycles) {

@@ -13,6 +13,10 @@ use crate::runs::remove_from_set;
 /// known as long as their cycle.
 pub const MOST_SINCE: usize = 1_000;
 
+/// The most joins by cycle that are open; the oldest is parked. An open join keeps its cycle, so this bounds those beyond
+/// [`MOST_CYCLES`](crate::cycles::MOST_CYCLES).
+pub const MOST_BY_CYCLE: usize = 10_000;
+
 /// The identified joins that are open or known, by what identifies them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct IdentifiedJoins {
@@ -21,6 +25,8 @@ pub(super) struct IdentifiedJoins {
     by_message: BTreeMap<Option<Cycle>, BTreeMap<String, BTreeSet<Number>>>,
     /// Those of the open ones that are since a moment.
     open_since: BTreeSet<Number>,
+    /// Those of the open ones that are by cycle.
+    open_by_cycle: BTreeSet<Number>,
     ended: BTreeMap<Number, Join>,
     /// Those of them that are since a moment.
     ended_since: BTreeSet<Number>,
@@ -64,10 +70,16 @@ impl IdentifiedJoins {
         self.open_since.first().copied().filter(|_| self.open_since.len() > MOST_SINCE)
     }
 
+    /// Return the open join by cycle that is parked next, if there are too many.
+    pub(super) fn open_by_cycle_too_many(&self) -> Option<Number> {
+        self.open_by_cycle.first().copied().filter(|_| self.open_by_cycle.len() > MOST_BY_CYCLE)
+    }
+
     pub(super) fn put_open(&mut self, join: &Join, identity: &IdentifiedJoin) {
-        if matches!(identity.scope, NoteScope::Since(_)) {
-            self.open_since.insert(join.id);
-        }
+        match identity.scope {
+            NoteScope::Since(_) => self.open_since.insert(join.id),
+            NoteScope::Cycle(_) => self.open_by_cycle.insert(join.id),
+        };
         self.by_identity.insert((identity.scope.clone(), join.name.clone()), join.id);
         for (cycle, worker) in messages_of(identity) {
             self.by_message.entry(cycle).or_default().entry(worker).or_default().insert(join.id);
@@ -76,6 +88,7 @@ impl IdentifiedJoins {
 
     pub(super) fn remove_open(&mut self, join: &Join, identity: &IdentifiedJoin) {
         self.open_since.remove(&join.id);
+        self.open_by_cycle.remove(&join.id);
         for (cycle, worker) in messages_of(identity) {
             let Some(workers) = self.by_message.get_mut(&cycle) else { continue };
             remove_from_set(workers, worker.as_str(), &join.id);

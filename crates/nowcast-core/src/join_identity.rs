@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::clock::Now;
 use crate::cycles::{Cycles, NoteScope};
 use crate::rules::Requirement;
 use crate::run::Number;
@@ -79,13 +80,13 @@ impl IdentifiedJoin {
     /// Return the messages that it still requires, and those that count in it, oldest first. A chain counts once, rather for an entry
     /// with a type than for one that takes any.
     #[must_use]
-    pub fn evaluate(&self, cycles: &Cycles) -> (Vec<Requirement>, Vec<Number>) {
+    pub fn evaluate(&self, cycles: &Cycles, now: Now) -> (Vec<Requirement>, Vec<Number>) {
         let (mut missing, mut received, mut counted) = (Vec::new(), Vec::new(), BTreeSet::new());
         let mut entries: Vec<(usize, &Requirement)> = self.wait_for.iter().enumerate().collect();
         entries.sort_by_key(|(_, required)| required.r#type.is_none());
         for (place, required) in entries {
             let found =
-                cycles.counting(&self.scope_of(required), &required.worker, required.r#type.as_deref());
+                cycles.counting(&self.scope_of(required), &required.worker, required.r#type.as_deref(), now);
             let found = found.into_iter().filter(|(chain, _)| !counted.contains(chain));
             let found: Vec<_> = found.take(required.count as usize).collect();
             // At most as many as were taken.

@@ -3,7 +3,7 @@
 use crate::alarm::Alarm;
 use crate::cycles::NoteScope;
 use crate::decide::Decision;
-use crate::identified_joins::MOST_SINCE;
+use crate::identified_joins::{MOST_BY_CYCLE, MOST_SINCE};
 use crate::join::{Join, list};
 use crate::join_identity::{IdentifiedJoin, JoinConflict, JoinEnd};
 use crate::level::Level;
@@ -31,7 +31,7 @@ impl Decision<'_> {
         };
         let JoinRequest { wait_for, launch, timeout, location, .. } = request;
         let identity = IdentifiedJoin { scope, wait_for, location, end: None, conflict: None };
-        let (requires, received) = identity.evaluate(&self.state.cycles);
+        let (requires, received) = identity.evaluate(&self.state.cycles, self.now);
         let join = Join {
             id: self.next_number(),
             name,
@@ -48,11 +48,21 @@ impl Decision<'_> {
         let text = format!("join {} is made: {}", self.label(&join), progress(&join));
         self.log(Level::Debug, text);
         let released = self.update_identified(join);
+        self.bound_open_joins();
+        released
+    }
+
+    /// Park the oldest open join since a moment or by cycle, if there are too many.
+    fn bound_open_joins(&mut self) {
         if let Some(oldest) = self.state.joins.open_since_too_many().cloned() {
             let reason = format!("there are more than {MOST_SINCE} open joins since a moment");
             self.park_join(&oldest, Alarm::OverdueJoin, &format!("join {}: {reason}", self.label(&oldest)));
         }
-        released
+        if let Some(oldest) = self.state.joins.open_by_cycle_too_many().cloned() {
+            let reason = format!("there are more than {MOST_BY_CYCLE} open joins by cycle");
+            self.park_join(&oldest, Alarm::OverdueJoin, &format!("join {}: {reason}", self.label(&oldest)));
+            oldest.cycle.iter().for_each(|cycle| self.forget_parked_cycle(cycle));
+        }
     }
 
     /// An equal request of a known join changes nothing. A different one neither, but an operator must know.
@@ -80,7 +90,7 @@ impl Decision<'_> {
         let mut released = Vec::new();
         for mut join in joins {
             let Some(identity) = &join.identity else { continue };
-            let (requires, received) = identity.evaluate(&self.state.cycles);
+            let (requires, received) = identity.evaluate(&self.state.cycles, self.now);
             if (&requires, &received) == (&join.requires, &join.received) {
                 continue;
             }

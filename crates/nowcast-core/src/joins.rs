@@ -74,6 +74,11 @@ impl Joins {
         self.get(self.identified.open_since_too_many()?)
     }
 
+    /// Return the open join by cycle that is parked next, if there are too many.
+    pub(super) fn open_by_cycle_too_many(&self) -> Option<&Join> {
+        self.get(self.identified.open_by_cycle_too_many()?)
+    }
+
     /// Return the ended join since a moment that is forgotten next, if there are too many.
     pub(super) fn ended_too_long_ago(&self) -> Option<Number> {
         self.identified.ended_too_long_ago()

@@ -5,6 +5,7 @@
 
 pub mod alarm;
 mod as_yaml;
+mod at_risk;
 mod attribution;
 pub mod checklist;
 pub mod clock;
@@ -24,6 +25,7 @@ pub mod effect;
 pub mod event;
 pub mod expected;
 mod expecting;
+pub mod forecast;
 pub mod hold;
 pub mod identified_joins;
 pub mod join;
@@ -46,6 +48,8 @@ pub mod parked;
 pub mod policy;
 pub mod record;
 pub mod requested_launch;
+pub mod rewind;
+mod rewinding;
 pub mod rules;
 pub mod run;
 pub mod runs;
@@ -63,6 +67,8 @@ pub use decide::{decide, end_if_idle};
 pub use decision_time::{BootId, BootTime, DecisionTime, NotedTime};
 pub use effect::Effect;
 pub use event::{CallId, Event, PoisonRequest, PreviousReply, Request, RequestId, Signal};
+pub use expected::AtRisk;
+pub use forecast::{ExpectedForecast, TimeRange};
 pub use join::Join;
 pub use launched_times::LaunchedTimes;
 pub use level::Level;
@@ -72,6 +78,7 @@ pub use open_deadline::OpenDeadline;
 pub use policy::{CycleMessage, CyclesPolicy, Expectation, Limits, Policy, RegisteredWorker};
 pub use record::{Change, Record};
 pub use requested_launch::RequestedLaunch;
+pub use rewind::Rewind;
 pub use rules::{
     JoinRequest, LogLine, Requirement, ReturnedLaunches, RuleCallResult, RuleError, RuleFile, RuleInput,
     Rules,

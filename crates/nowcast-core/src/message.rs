@@ -35,12 +35,15 @@ pub struct Message {
     pub run: Option<String>,
     /// Its cycle: the one that its sender names until it is decided, then the one that it has.
     pub cycle: Option<Cycle>,
+    /// The text that its sender names as its cycle, if that is not a label. It is not stored.
+    pub invalid_cycle: Option<String>,
 }
 
 impl Message {
     /// Create a message without `id`, `run` and `cycle`.
     pub fn new(source: impl Into<String>, r#type: impl Into<String>, payload: Value) -> Self {
-        Self { source: source.into(), r#type: r#type.into(), payload, id: None, run: None, cycle: None }
+        let (source, r#type) = (source.into(), r#type.into());
+        Self { source, r#type, payload, id: None, run: None, cycle: None, invalid_cycle: None }
     }
 
     /// Decode a message from the wire. Unknown keys are ignored, as are `id` and `run` of other types than text and a
@@ -64,13 +67,15 @@ impl Message {
             Some(Value::Str(text)) => Ok(text.to_string()),
             Some(other) => Err(fail(Fault::NotText { key, kind: other.kind() })),
         };
+        let (cycle, invalid_cycle) = named_cycle(optional_text(&value, "cycle"));
         Ok(Self {
             source: text("source")?,
             r#type: text("type")?,
             payload: value.get("payload").cloned().ok_or_else(|| fail(Fault::Missing("payload")))?,
             id: optional_text(&value, "id"),
             run: optional_text(&value, "run"),
-            cycle: optional_text(&value, "cycle").and_then(|cycle| Cycle::parse(&cycle).ok()),
+            cycle,
+            invalid_cycle,
         })
     }
 
@@ -83,13 +88,15 @@ impl Message {
             let value = Some(value).filter(|value| value.len() <= MAX_PEEKED)?;
             pyyaml::read(value).ok()?.as_str().map(str::to_owned)
         };
+        let (cycle, invalid_cycle) = named_cycle(find("cycle"));
         Some(Self {
             source: find("source")?,
             r#type: find("type")?,
             payload: Value::Null,
             id: find("id"),
             run: find("run"),
-            cycle: find("cycle").and_then(|cycle| Cycle::parse(&cycle).ok()),
+            cycle,
+            invalid_cycle,
         })
     }
 
@@ -106,6 +113,13 @@ impl Message {
         pairs.extend(self.cycle.as_ref().map(|cycle| ("cycle", cycle.as_str().into())));
         pyyaml::write(&pairs.into_iter().collect(), Keys::Sorted)
     }
+}
+
+/// Return the cycle that a text names, or else the text.
+fn named_cycle(text: Option<String>) -> (Option<Cycle>, Option<String>) {
+    let cycle = text.as_deref().and_then(|text| Cycle::parse(text).ok());
+    let invalid = text.filter(|_| cycle.is_none());
+    (cycle, invalid)
 }
 
 fn optional_text(value: &Value, key: &str) -> Option<String> {

@@ -250,6 +250,11 @@ impl Decision<'_> {
             return Reply::new("unregistered message type", Outcome::Refused(text));
         };
         self.log(Level::Debug, format!("received message from {source}: ({type}) {words}"));
+        if let Some(text) = &message.invalid_cycle {
+            let text = shortened(text);
+            let warning = format!("{source}: ({type}) names the invalid cycle {text:?}, which is ignored");
+            self.log(Level::Warning, warning);
+        }
         match r#type.as_str() {
             "clear checklist" => {
                 self.clear_checklist();
@@ -494,8 +499,5 @@ const LONGEST_NAME: usize = 200;
 
 /// Return a name that anybody may have sent, cut if it is too long for a line.
 fn shortened(name: &str) -> Cow<'_, str> {
-    match name.char_indices().nth(LONGEST_NAME) {
-        Some((end, _)) => format!("{}…", &name[..end]).into(),
-        None => name.into(),
-    }
+    error_text::cut(name, LONGEST_NAME)
 }

@@ -3,13 +3,14 @@
 //! A message is noted before its rule is called. A run with its retries and reruns is one *chain*: its latest run counts, with all
 //! of its messages. Nothing here knows which cycles there are.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::as_yaml;
+use crate::clock::{CLOCK_STEP, Now, Steady};
 use crate::cycle::Cycle;
 use crate::run::{Number, RunId};
 use pyyaml::Value;
@@ -34,6 +35,9 @@ pub struct Note {
     pub r#type: String,
     /// When it was received, by the wall clock: the `now()` of its rule.
     pub at: Timestamp,
+    /// When that was in steady time; `None` if that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steady: Option<Steady>,
     /// The run that it reports for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<RunId>,
@@ -87,6 +91,20 @@ pub struct ChainMessage {
     pub r#type: String,
     /// When it was received, by the wall clock.
     pub at: Timestamp,
+    /// When that was in steady time; `None` if that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steady: Option<Steady>,
+}
+
+impl ChainMessage {
+    /// Return when it was received, by the wall clock as it is set now.
+    #[must_use]
+    pub fn received_at(&self, now: Now) -> Timestamp {
+        let shown = now.wall_of(self.at, self.steady);
+        // Both clocks are read one after the other, so without a step the recorded time is the exact one.
+        let is_set = shown.duration_since(self.at).abs() >= CLOCK_STEP;
+        if is_set { shown } else { self.at }
+    }
 }
 
 /// The notes of one cycle, or of all messages. Cloning shares everything, and a copy that gets a message shares the other chains.
@@ -141,6 +159,48 @@ impl Notes {
         self.0.chains.get(worker).into_iter().flatten().map(|(number, chain)| (*number, &**chain))
     }
 
+    /// Return the chain in which a message of a worker counts.
+    #[must_use]
+    pub fn chain_of(&self, worker: &str, message: Number) -> Option<Number> {
+        let counts = |chain: &Chain| chain.messages.iter().any(|counting| counting.message == message);
+        self.chains(worker).find(|(_, chain)| counts(chain)).map(|(number, _)| number)
+    }
+
+    /// Return the messages that count in joins, by worker, the oldest chain of each first.
+    pub fn messages(&self) -> impl Iterator<Item = (&str, &ChainMessage)> {
+        self.0.chains.iter().flat_map(|(worker, chains)| {
+            chains.values().flat_map(|chain| &chain.messages).map(|message| (worker.as_str(), message))
+        })
+    }
+
+    /// Forget messages. Return the workers and types whose last message was one of them.
+    pub(crate) fn remove(&mut self, messages: &BTreeSet<Number>) -> Vec<(String, String)> {
+        let data = Arc::make_mut(&mut self.0);
+        data.chains.retain(|_, chains| {
+            chains.retain(|_, chain| {
+                Arc::make_mut(chain).messages.retain(|message| !messages.contains(&message.message));
+                !chain.messages.is_empty()
+            });
+            !chains.is_empty()
+        });
+        let mut removed = Vec::new();
+        data.last.retain(|worker, types| {
+            types.retain(|r#type, last| {
+                let is_removed = messages.contains(&last.message);
+                removed.extend(is_removed.then(|| (worker.clone(), r#type.clone())));
+                !is_removed
+            });
+            !types.is_empty()
+        });
+        removed
+    }
+
+    /// Make a message the last one of a worker and type.
+    pub(crate) fn set_last(&mut self, worker: &str, r#type: &str, last: LastMessage) {
+        let data = Arc::make_mut(&mut self.0);
+        data.last.entry(worker.to_owned()).or_default().insert(r#type.to_owned(), last);
+    }
+
     /// Note a message, with its payload unless that is too large.
     pub(crate) fn add(&mut self, note: &Note, payload: Option<&Value>) {
         let data = Arc::make_mut(&mut self.0);
@@ -156,7 +216,8 @@ impl Notes {
         }
         if note.run == chain.run {
             chain.messages.retain(|message| message.r#type != note.r#type);
-            chain.messages.push(ChainMessage { message, r#type: note.r#type.clone(), at });
+            let (r#type, steady) = (note.r#type.clone(), note.steady);
+            chain.messages.push(ChainMessage { message, r#type, at, steady });
         }
         if chains.len() > MOST_CHAINS {
             // The oldest, unless that is the one that has just had a message.
@@ -197,6 +258,7 @@ mod tests {
             worker: "rivers".to_owned(),
             r#type: r#type.to_owned(),
             at: Timestamp::UNIX_EPOCH,
+            steady: None,
             run: run.map(Number),
             origin: origin.map(Number),
             cycle: None,

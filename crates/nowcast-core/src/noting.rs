@@ -9,7 +9,7 @@ use crate::message::Message;
 use crate::notes::Note;
 use crate::policy::CycleMessage;
 use crate::record::Change;
-use crate::run::{Run, RunId};
+use crate::run::{Number, Run, RunId};
 use crate::state::State;
 use jiff::Timestamp;
 
@@ -25,13 +25,19 @@ impl Decision<'_> {
         run: Option<&Run>,
         at: Timestamp,
     ) {
+        let (run, origin) = match id {
+            Some(id) => (Some(id), run.and_then(|run| run.origin)),
+            None => self.chain_of_closed_run(message).unzip(),
+        };
         let note = Note {
             message: self.number,
             worker: message.source.clone(),
             r#type: message.r#type.clone(),
             at,
-            run: id,
-            origin: run.and_then(|run| run.origin),
+            // Of a message that was parked undecided, only the wall clock of that moment is known.
+            steady: Some(self.now.steady).filter(|_| at == self.now.wall),
+            run,
+            origin: origin.filter(|origin| Some(*origin) != run),
             cycle: message.cycle.clone(),
         };
         self.has_noted = true;
@@ -39,6 +45,24 @@ impl Decision<'_> {
         if let Some(cycle) = &message.cycle {
             self.mark_if_done(cycle);
         }
+    }
+
+    /// Return the run that a message names, and its chain, if the run is closed and was the sender's. A late report counts in its chain, so
+    /// that the run does not count twice.
+    fn chain_of_closed_run(&self, message: &Message) -> Option<(RunId, RunId)> {
+        let named = Number(message.run.as_ref()?.parse().ok()?);
+        if self.state.runs.contains_key(&named) {
+            return None;
+        }
+        let worker = &message.source;
+        let mut chains = self.state.cycles.chains(worker);
+        let noted = chains.find(|(number, chain)| *number == named || chain.run == Some(named));
+        // A failed attempt that is retried is not noted.
+        let retry = || {
+            self.state.runs.values().find(|run| run.retry_of == Some(named) && run.worker.name() == worker)
+        };
+        let chain = noted.map(|(number, _)| number).or_else(|| retry().map(Run::chain))?;
+        Some((named, chain))
     }
 
     /// Mark the cycles that are done by a configuration that was not in force when their messages came.
@@ -65,7 +89,7 @@ impl Decision<'_> {
         }
         let scope = NoteScope::Cycle(cycle.clone());
         let has_come = |message: &CycleMessage| {
-            !self.state.cycles.counting(&scope, &message.worker, Some(&message.r#type)).is_empty()
+            !self.state.cycles.counting(&scope, &message.worker, Some(&message.r#type), self.now).is_empty()
         };
         if policy.cycles.done.iter().all(has_come) {
             self.log(Level::Info, format!("cycle {cycle} is done"));
@@ -128,6 +152,21 @@ impl Decision<'_> {
         }
     }
 
+    /// Forget a cycle of which nothing but parked items is open, if there are too many cycles: what is parked would keep it.
+    pub(super) fn forget_parked_cycle(&mut self, cycle: &Cycle) {
+        let is_parked = |item| self.state.parked.contains_key(&item);
+        let is_too_many = self.state.cycles.kept().len() > MOST_CYCLES;
+        if is_too_many && self.state.activity.open_in(cycle).all(is_parked) {
+            self.log(
+                Level::Warning,
+                format!(
+                    "there are {MOST_CYCLES} cycles, so cycle {cycle} is forgotten: its launches are parked"
+                ),
+            );
+            self.forget_cycle(cycle.clone());
+        }
+    }
+
     fn forget_cycle(&mut self, cycle: Cycle) {
         for join in self.state.joins.ended_of(&cycle) {
             self.change(Change::JoinForgotten(join));
@@ -141,6 +180,7 @@ impl State {
     pub(super) fn cycles_of(&self, change: &Change) -> Vec<Cycle> {
         match change {
             Change::Noted(note) => note.cycle.iter().cloned().collect(),
+            Change::CycleRewound { cycle, .. } => vec![cycle.clone()],
             Change::Run(run) => run.cycle.iter().cloned().collect(),
             Change::Join(join) => join.cycle.iter().cloned().collect(),
             Change::Parked(parked) => parked.cycles().cloned().collect(),

@@ -106,6 +106,8 @@ pub struct Expectation {
     pub zone: TimeZone,
     /// `cycle`: only a message of the cycle that this makes of the deadline meets it.
     pub cycle: Option<CycleFormat>,
+    /// `warn at`: how probable it must be that the message is late, in percent, before the manager warns ahead of the deadline.
+    pub warn_at: Option<u8>,
 }
 
 #[cfg(test)]

@@ -50,6 +50,8 @@ pub enum RecordedEvent {
     },
     /// Something became due: a launch, the timeout of a run or join, the end of a hold, a deadline.
     Due,
+    /// A forecast put an expected message at risk, or took it out.
+    Forecast,
     /// An operator's command.
     Command {
         /// The operator's user name.
@@ -218,6 +220,13 @@ pub enum Change {
         /// Its mark; `None` if it has none any more.
         mark: Option<CycleMark>,
     },
+    /// Messages of a cycle are forgotten.
+    CycleRewound {
+        /// The cycle.
+        cycle: Cycle,
+        /// The messages, also those that were not noted.
+        messages: Vec<Number>,
+    },
     /// A cycle is kept no longer.
     CycleForgotten(Cycle),
     /// A run was added or changed.
@@ -283,6 +292,7 @@ impl Change {
                 | Change::CycleSeen { .. }
                 | Change::CycleLaunched { .. }
                 | Change::CycleMarked { .. }
+                | Change::CycleRewound { .. }
                 | Change::CycleForgotten(_)
         )
     }
@@ -294,6 +304,7 @@ impl Change {
             Change::CycleSeen { cycle, number, at } => cycles.see(cycle, *number, *at),
             Change::CycleLaunched { cycle, worker } => cycles.add_launched(cycle, worker),
             Change::CycleMarked { cycle, mark } => cycles.mark(cycle, mark.clone()),
+            Change::CycleRewound { cycle, messages } => cycles.rewind(cycle, messages),
             Change::CycleForgotten(cycle) => cycles.forget(cycle),
             _ => {}
         }

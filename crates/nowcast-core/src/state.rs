@@ -141,7 +141,9 @@ impl State {
             Change::ChecklistReplaced { checklist } => {
                 self.checklist = Checklist::new(checklist.as_map().cloned().unwrap_or_default());
             }
-            Change::Noted(_) => change.apply_to_cycles(&mut self.cycles, payload),
+            Change::Noted(_) | Change::CycleRewound { .. } => {
+                change.apply_to_cycles(&mut self.cycles, payload);
+            }
             Change::CycleSeen { cycle, at, .. } => {
                 change.apply_to_cycles(&mut self.cycles, payload);
                 self.activity.seen(cycle, at.steady);

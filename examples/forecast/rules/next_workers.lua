@@ -3,7 +3,8 @@
 -- A day has four weather forecasts: 00, 06, 12 and 18 hours. The one of 06 starts the chain for a nowcast and a
 -- forecast: rivers and ocean boundary, forcing, two model runs, plots, archive, web pages.
 --
--- All messages and runs of a day have one cycle, its date. The schedule names it, and the launches below inherit it.
+-- All messages and runs of a day have one cycle, its date. The schedule names it, and the launches below inherit it. Each join is
+-- of the cycle of its message, so days that overlap do not count each other's messages.
 
 local day = require("day")
 
@@ -21,6 +22,7 @@ function after_download_weather(msg, config, checklist)
   if hour == "00" then
     return launches, Join{
       name = "end of day",
+      cycle = msg.cycle,
       wait_for = { grid_weather = "success 18", "publish_pages" },
       launch = { worker("rotate_logs") },
       timeout = "30h",
@@ -33,6 +35,7 @@ function after_download_weather(msg, config, checklist)
     add(launches, worker("download_boundary", day.of(msg)))
     return launches, Join{
       name = "forcing",
+      cycle = msg.cycle,
       wait_for = { grid_weather = "success 06", collect_river_data = #stations, "download_boundary" },
       launch = { worker("make_forcing", day.of(msg)) },
       timeout = "3h",
@@ -90,6 +93,7 @@ function after_run_model(msg, config, checklist)
   end
   return launches, Join{
     name = "web pages",
+    cycle = msg.cycle,
     wait_for = { make_plots = "success forecast", archive = "success forecast" },
     launch = { worker("publish_pages", date) },
     timeout = "1h",

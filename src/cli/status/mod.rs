@@ -9,9 +9,8 @@ use super::operate::CommonOptions;
 use super::terminal::Terminal;
 use super::{cycle_option, print};
 use crate::clock::MachineClock;
-use crate::config::Config;
 use crate::view::system::{Health, SystemView};
-use nowcast_core::{Cycle, DecisionTime};
+use nowcast_core::Cycle;
 use show::StatusPage;
 
 const EXIT_CODES: &str = "Exit status: 0 if the system is healthy, 1 if it is degraded or down, 2 if the configuration is \
@@ -31,22 +30,13 @@ pub(super) struct Args {
     watch: bool,
 }
 
-/// Gather the system, or what concerns a cycle.
-fn gather(config: &Config, time: &DecisionTime, cycle: Option<&Cycle>) -> SystemView {
-    let mut view = SystemView::gather(config, time);
-    if let Some(cycle) = cycle {
-        view.retain_cycle(cycle);
-    }
-    view
-}
-
 pub(super) fn run(args: &Args) -> ExitCode {
     if args.watch {
         return watch::run(args);
     }
     let time = MachineClock::new().read();
     let view = match args.common.load() {
-        Ok(config) => gather(&config, &time, args.cycle.as_ref()),
+        Ok(config) => SystemView::gather(&config, &time, args.cycle.as_ref()),
         Err(status) => return status,
     };
     let printed = if args.common.json {

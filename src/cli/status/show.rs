@@ -14,6 +14,7 @@ use crate::cli::times;
 use crate::view::attention::{Attention, AttentionKind, waiting_for};
 use crate::view::cycle::CycleView;
 use crate::view::daemons::DaemonState;
+use crate::view::expected::ExpectedView;
 use crate::view::failures::acknowledged_by;
 use crate::view::hint::Hint;
 use crate::view::run::{RunStatus, RunView, arguments};
@@ -78,6 +79,7 @@ impl StatusPage<'_> {
         lines.extend(self.entries(waiting));
         lines.extend(self.rest(view.joins.len(), "nowcast status --json"));
         lines.extend(self.rest(view.pending.len(), "nowcast runs --open -n 100"));
+        lines.extend(self.expected(view));
         lines.extend(self.next(view));
         lines
     }
@@ -128,6 +130,8 @@ impl StatusPage<'_> {
             }
             AttentionKind::Contact => ("⌁", Tone::Warning),
             AttentionKind::Late => ("⏰", Tone::Bad),
+            AttentionKind::AtRisk => ("⏰", Tone::Warning),
+            AttentionKind::Slow => ("⧗", Tone::Warning),
             AttentionKind::Join => ("⋈", Tone::Waiting),
         };
         let tone = if item.acknowledged.is_some() { Tone::Dim } else { tone };
@@ -223,6 +227,24 @@ impl StatusPage<'_> {
         let mut cells = row("◔ PENDING", Tone::Dim, pending.run.number, &pending.run.label());
         cells.push(pending.run.cycle.clone().unwrap_or_default().into());
         StatusRow { cells, text, hints: Vec::new() }
+    }
+
+    /// Return the lines of the expected messages that need no attention.
+    fn expected(&self, view: &SystemView) -> Vec<String> {
+        let is_at_risk = |one: &ExpectedView| {
+            let concerns = |item: &Attention| (&item.subject, item.due) == (&one.subject(), Some(one.due));
+            view.attention.iter().any(|item| item.kind == AttentionKind::AtRisk && concerns(item))
+        };
+        let row = |one: &ExpectedView| StatusRow {
+            cells: vec![Cell::new("⏰ EXPECTED", Tone::Dim), Cell::new(one.subject(), Tone::Strong)],
+            text: one.describe(self.now),
+            hints: Vec::new(),
+        };
+        let rows: Vec<StatusRow> = view.expected.iter().filter(|one| !is_at_risk(one)).map(row).collect();
+        let count = rows.len();
+        let mut lines = self.entries(rows.into_iter().take(MOST_ROWS).collect());
+        lines.extend(self.rest(count, "nowcast status --json"));
+        lines
     }
 
     /// Return the next entries of the schedule on one line, as many as fit.
@@ -321,11 +343,10 @@ fn bar(seconds: Option<f64>, usual: SignedDuration) -> String {
 
 fn cycle_row(view: &CycleView) -> StatusRow {
     let (glyph, tone) = cycle_glyph_and_tone(view.state);
-    let mut text = view.runs.to_string();
     let missing = to_come(&view.to_come);
-    if !missing.is_empty() {
-        let _ = write!(text, "; to come: {missing}");
-    }
+    let missing = if missing.is_empty() { missing } else { format!("to come: {missing}") };
+    let parts = [view.runs.to_string(), missing];
+    let text = parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("; ");
     let cells = vec![
         Cell::new(format!("{glyph} CYCLE"), tone),
         Cell::new(view.cycle.to_string(), Tone::Strong),

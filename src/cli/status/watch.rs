@@ -14,6 +14,7 @@ use crate::cli::terminal::Terminal;
 use crate::clock::MachineClock;
 use crate::net::socket;
 use crate::signals::Signals;
+use crate::view::system::SystemView;
 
 /// The time between two pages, in milliseconds.
 const INTERVAL: i64 = 1_000;
@@ -80,7 +81,7 @@ fn watch(args: &Args) -> io::Result<()> {
         // The configuration is read each time, since it may be repaired meanwhile.
         let page = match args.common.read() {
             Ok(config) => {
-                let view = super::gather(&config, &time, args.cycle.as_ref());
+                let view = SystemView::gather(&config, &time, args.cycle.as_ref());
                 StatusPage { now: &time.wall, terminal: &terminal }.lines(&view)
             }
             Err(error) => terminal.wrap_page(&error.to_string()).lines().map(str::to_owned).collect(),

@@ -215,6 +215,7 @@ fn add_event(record: &Record, context: &ViewContext, steps: &mut Vec<CauseStep>)
         }
         RecordedEvent::RunEnded { run } => format!("run {run} ended"),
         RecordedEvent::Due => "a timer was due".to_owned(),
+        RecordedEvent::Forecast => "a forecast changed what is at risk".to_owned(),
         RecordedEvent::RulesLoaded { generation, .. } => {
             format!("rules generation {generation} came into force")
         }
@@ -288,6 +289,7 @@ pub(super) fn command_text(command: &Command) -> String {
         Command::CancelCycle { cycle, .. } => format!("nowcast cycle cancel {cycle}"),
         Command::ResumeCycle { cycle } => format!("nowcast cycle resume {cycle}"),
         Command::SkipCycle { cycle, .. } => format!("nowcast cycle skip {cycle}"),
+        Command::Rewind(rewind) => format!("nowcast rerun --cycle {} --from {}", rewind.cycle, rewind.from),
         Command::Backfill { launches, .. } => match launches.first() {
             Some(worker) => {
                 format!("nowcast backfill {}, {}", worker.name(), counted(launches.len(), "cycle", "cycles"))

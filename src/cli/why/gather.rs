@@ -8,7 +8,7 @@ use crate::cli::print::yaml_text;
 use crate::cli::read_only::ViewContext;
 use crate::cli::times;
 use crate::store::journal::{EventFilter, EventKind, Kept};
-use crate::view::attention::requirements;
+use crate::view::attention::{hints_for_parked, requirements};
 use crate::view::failures::acknowledged_by;
 use crate::view::hint::Hint;
 use crate::view::message::{MessageView, spoken_by};
@@ -19,7 +19,7 @@ use nowcast_core::parked::{Parked, ParkedItem};
 use nowcast_core::record::{MessageRecord, Outcome, RecordedEvent};
 use nowcast_core::rules::Requirement;
 use nowcast_core::run::Stage;
-use nowcast_core::{Number, Record, Run, State};
+use nowcast_core::{Number, Record, RequestedLaunch, Run, State};
 use pyyaml::Map;
 
 impl Page {
@@ -37,6 +37,11 @@ impl Page {
         }
         if let Some(join) = &found.join {
             return Self::of_join(join, found.parked.as_ref(), context);
+        }
+        if let (None, Some(Kept { item, closed_by })) = (&found.event, &found.parked)
+            && let ParkedItem::Launches { launches, .. } = &item.item
+        {
+            return Self::of_parked_launches(item, launches, *closed_by, context);
         }
         let Some(record) = &found.event else {
             bail!("nothing has the number {number}; \"nowcast runs\" and \"nowcast messages\" show numbers");
@@ -212,10 +217,7 @@ impl Page {
                 parked.reason
             ));
             match closed_by {
-                None => {
-                    hints.push(Hint::with_effect(format!("nowcast release {number}"), "launches them"));
-                    hints.push(Hint::with_effect(format!("nowcast discard {number}"), "discards it"));
-                }
+                None => hints.extend(hints_for_parked(parked)),
                 Some(by) => facts.push(format!("parked until {}", message_label(*by, context)?)),
             }
         }
@@ -226,6 +228,31 @@ impl Page {
             facts,
             causes: Causes::from_event(what.opened_by, context)?,
             hints,
+            ..Self::default()
+        })
+    }
+
+    /// Gather the page of launches that no join parked: their cycle is cancelled.
+    fn of_parked_launches(
+        parked: &Parked,
+        launches: &[RequestedLaunch],
+        closed_by: Option<Number>,
+        context: &ViewContext,
+    ) -> anyhow::Result<Self> {
+        let named: Vec<String> = launches.iter().map(|launch| label(&launch.worker)).collect();
+        let at = times::second(parked.at.timestamp(), &context.now);
+        let mut facts = vec![format!("parked at {at}: {}", parked.reason)];
+        if let Some(by) = closed_by {
+            facts.push(format!("parked until {}", message_label(by, context)?));
+        }
+        let cause = launches.first().map(|launch| launch.cause);
+        Ok(Self {
+            number: parked.id.0,
+            kind: PageKind::Parked,
+            title: format!("parked launch {} of {}", parked.id, named.join(", ")),
+            facts,
+            causes: cause.map_or(Ok(Causes::default()), |cause| Causes::from_event(cause, context))?,
+            hints: if closed_by.is_none() { hints_for_parked(parked) } else { Vec::new() },
             ..Self::default()
         })
     }
@@ -288,6 +315,9 @@ impl Page {
                 let [from, to] = [from, to].map(|time| times::second(*time, &context.now));
                 facts.push(format!("from {from} to {to}"));
                 (PageKind::Event, format!("event {}: the wall clock was set", record.number))
+            }
+            RecordedEvent::Forecast => {
+                (PageKind::Event, format!("event {}: a forecast changed what is at risk", record.number))
             }
             RecordedEvent::Due | RecordedEvent::Message(_) => {
                 (PageKind::Event, format!("event {}: a timer was due", record.number))

@@ -60,7 +60,7 @@ fn why_cycle(cycle: &Cycle, json: bool, context: &ViewContext) -> anyhow::Result
     }
     let mut text = format!("{}\n", headline(&view, context));
     section(&mut text, "BLOCKED BY", &shortened(&open_lines(&view)));
-    section(&mut text, "WAITING FOR", &shortened(&to_come_lines(&view, context)));
+    section(&mut text, "TO COME", &shortened(&to_come_lines(&view, context)));
     section(&mut text, "TRY", &hint_lines(&view.hints));
     Ok(print::page(&text))
 }

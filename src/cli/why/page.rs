@@ -21,6 +21,7 @@ pub(super) enum PageKind {
     Message,
     Join,
     Hold,
+    Parked,
     Command,
     #[default]
     Event,

@@ -13,7 +13,7 @@ use crate::cli::read_only::ViewContext;
 use crate::cli::times;
 use crate::rules::RuleSet;
 use crate::store::journal::{EventFilter, EventKind, OpenItems, RunFilter};
-use crate::view::attention::requirements;
+use crate::view::attention::{hints_for_parked, requirements};
 use crate::view::hint::Hint;
 use crate::view::message::MessageView;
 use crate::view::run::{RunView, label};
@@ -181,9 +181,8 @@ fn blocked_by(name: &str, open: &OpenItems, context: &ViewContext) -> anyhow::Re
         let ParkedItem::Launches { launches, .. } = &parked.item else { continue };
         for launch in launches.iter().filter(|launch| is_it(&launch.worker)) {
             let text = format!("{} is parked as {}: {}", label(&launch.worker), parked.id, parked.reason);
-            let hints =
-                ["release", "discard"].map(|verb| Hint::new(format!("nowcast {verb} {}", parked.id.0)));
-            reasons.push(WhyNotReason::new(ReasonKind::Parked, Some(parked.id), text, hints.into()));
+            let hints = hints_for_parked(parked);
+            reasons.push(WhyNotReason::new(ReasonKind::Parked, Some(parked.id), text, hints));
         }
     }
     for hold in &open.holds {

@@ -18,7 +18,7 @@ use nowcast_core::hold::Hold;
 use nowcast_core::parked::{Parked, ParkedItem};
 use nowcast_core::run::{RunReport, Stage, StopReason};
 use nowcast_core::{
-    Clock, Command, Cycles, Join, Limits, Number, Policy, Requirement, Run, Steady, TimePoint,
+    Clock, Command, Cycles, Join, Limits, Now, Number, Policy, Requirement, Run, Steady, TimePoint,
 };
 
 impl History {
@@ -55,17 +55,22 @@ struct Happened {
 impl Past<'_> {
     fn open_items(&self) -> rusqlite::Result<OpenItems> {
         let last_event = find::event_until(self.connection, Number(self.event.0.saturating_sub(1)))?;
+        let clock = Clock {
+            reading: clock::reading_before(self.connection, self.event)?,
+            last_event: last_event.as_ref().map(|event| event.at.timestamp()),
+        };
+        let now = match &last_event {
+            Some(event) => clock.now(&event.at.clone().into()),
+            None => Now::by_wall_clock(Timestamp::MIN),
+        };
         Ok(OpenItems {
             runs: self.runs()?,
-            joins: self.joins()?,
+            joins: self.joins(now)?,
             ended_joins: self.ended_joins()?,
             parked: self.parked()?,
             holds: self.holds()?,
             rules: self.rules()?,
-            clock: Clock {
-                reading: clock::reading_before(self.connection, self.event)?,
-                last_event: last_event.as_ref().map(|event| event.at.timestamp()),
-            },
+            clock,
             last_event,
             ..OpenItems::default()
         })
@@ -227,17 +232,17 @@ impl Past<'_> {
 
     // Joins.
 
-    fn joins(&self) -> rusqlite::Result<Vec<Join>> {
+    fn joins(&self, now: Now) -> rusqlite::Result<Vec<Join>> {
         let select =
             "SELECT body FROM joins WHERE id < ?1 AND (closed_by IS NULL OR closed_by >= ?1) ORDER BY id";
-        self.rows(select, load::body::<Join>)?.into_iter().map(|join| self.join(join)).collect()
+        self.rows(select, load::body::<Join>)?.into_iter().map(|join| self.join(join, now)).collect()
     }
 
-    fn join(&self, mut join: Join) -> rusqlite::Result<Join> {
+    fn join(&self, mut join: Join, now: Now) -> rusqlite::Result<Join> {
         if let Some(identity) = &mut join.identity {
             identity.end = None;
             identity.conflict.take_if(|conflict| conflict.message >= self.event);
-            (join.requires, join.received) = identity.evaluate(self.cycles);
+            (join.requires, join.received) = identity.evaluate(self.cycles, now);
             return Ok(join);
         }
         join.pending.retain(|launch| launch.cause < self.event);

@@ -241,8 +241,8 @@ fn insert_other_event(
     let number = record.number.0.cast_signed();
     let (mut run, mut generation, mut user, mut answer, mut detail) = (None, None, None, None, None);
     match &record.event {
-        // `insert_message` has messages; `Due` has no further columns.
-        RecordedEvent::Message(_) | RecordedEvent::Due => {}
+        // `insert_message` has messages; `Due` and `Forecast` have no further columns.
+        RecordedEvent::Message(_) | RecordedEvent::Due | RecordedEvent::Forecast => {}
         RecordedEvent::RunEnded { run: ended } => run = Some(ended.0.cast_signed()),
         RecordedEvent::Command { user: asking, command, answer: answered } => {
             (user, answer, detail) = (Some(asking), Some(answered), Some(json(command)?));
@@ -294,6 +294,7 @@ fn write_change(connection: &Connection, by: Number, change: &Change) -> rusqlit
         | Change::CycleSeen { .. }
         | Change::CycleLaunched { .. }
         | Change::CycleMarked { .. }
+        | Change::CycleRewound { .. }
         | Change::CycleForgotten(_) => Ok(()),
         Change::Run(run) => put_run(connection, by, run),
         Change::Join(join) => put_join(connection, join),

@@ -13,7 +13,9 @@ use super::{load, order, row};
 use nowcast_core::Join;
 use nowcast_core::parked::{Parked, ParkedItem};
 use nowcast_core::run::{RunId, Stage};
-use nowcast_core::{Number, Record, RequestedLaunch, RuleFile, Run, Steady};
+use nowcast_core::{
+    Command, Ending, NextWorker, Number, Record, RequestedLaunch, Rewind, RuleFile, Run, Steady,
+};
 
 /// Something that is open until it is closed, and stays in the history.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +35,19 @@ pub struct Acknowledgement {
     pub time: Timestamp,
     /// A note for other operators.
     pub reason: Option<String>,
+}
+
+/// A message of a cycle, without its payload.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MessageOfCycle {
+    /// Its number.
+    pub number: Number,
+    /// The sender.
+    pub worker: String,
+    /// The message type.
+    pub r#type: String,
+    /// The run that it reports for.
+    pub run: Option<RunId>,
 }
 
 /// The rules of a generation.
@@ -92,19 +107,59 @@ fn statement_of_events(
     Ok((conditions.statement(&select, "number", filter.limit), conditions.values))
 }
 
-/// The runs for which messages of a cycle report, by message, among the events from one to another.
-const RUNS_OF_MESSAGES: &str = "SELECT number, run FROM events WHERE number BETWEEN ?1 AND ?2 AND kind = 'message' AND cycle = ?3 AND run IS NOT NULL";
+/// The messages of a cycle among the events from one to another, without their payloads.
+const MESSAGES_OF_CYCLE: &str = "SELECT number, worker, type, run FROM events WHERE number BETWEEN ?1 AND ?2 AND kind = 'message' AND cycle = ?3 AND worker IS NOT NULL ORDER BY number";
 
-pub(super) fn runs_of_messages(
+pub(super) fn messages_of_cycle(
     connection: &Connection,
     cycle: &str,
     (first, last): (Number, Number),
-) -> rusqlite::Result<BTreeMap<Number, RunId>> {
+) -> rusqlite::Result<Vec<MessageOfCycle>> {
     connection
-        .prepare_cached(RUNS_OF_MESSAGES)?
+        .prepare_cached(MESSAGES_OF_CYCLE)?
         .query_map(params![first.0.cast_signed(), last.0.cast_signed(), cycle], |row| {
-            Ok((row::number(row, "number")?, row::number(row, "run")?))
+            Ok(MessageOfCycle {
+                number: row::number(row, "number")?,
+                worker: row.get("worker")?,
+                r#type: row.get::<_, Option<String>>("type")?.unwrap_or_default(),
+                run: row::optional_number(row, "run")?,
+            })
         })?
+        .collect()
+}
+
+/// The commands that rewound a cycle, among the events from one to another. One that was refused changed no notes.
+const REWINDS: &str = "SELECT number, detail FROM events WHERE number BETWEEN ?1 AND ?2 AND notes IS NOT NULL
+    AND CASE kind WHEN 'command' THEN detail ->> '$.command' = 'rewind' AND detail ->> '$.cycle' = ?3 END ORDER BY number";
+
+pub(super) fn rewinds(
+    connection: &Connection,
+    cycle: &str,
+    (first, last): (Number, Number),
+) -> rusqlite::Result<Vec<(Number, Rewind)>> {
+    let mut statement = connection.prepare_cached(REWINDS)?;
+    let mut rows = statement.query(params![first.0.cast_signed(), last.0.cast_signed(), cycle])?;
+    let mut rewinds = Vec::new();
+    while let Some(row) = rows.next()? {
+        if let Command::Rewind(rewind) = row::from_json(row.get_ref("detail")?.as_str()?)? {
+            rewinds.push((row::number(row, "number")?, rewind));
+        }
+    }
+    Ok(rewinds)
+}
+
+/// The joins that count from their opening on and that an event from one number to another opened, counted in or closed.
+pub(super) fn joins_without_cycle(
+    connection: &Connection,
+    (first, last): (Number, Number),
+) -> rusqlite::Result<Vec<Kept<Join>>> {
+    connection
+        .prepare(
+            "SELECT closed_by, body FROM joins WHERE body ->> '$.identity' IS NULL
+             AND (closed_by BETWEEN ?1 AND ?2 OR body ->> '$.opened_by' BETWEEN ?1 AND ?2
+             OR EXISTS (SELECT * FROM json_each(body, '$.received') WHERE value BETWEEN ?1 AND ?2)) ORDER BY id",
+        )?
+        .query_and_then([first.0.cast_signed(), last.0.cast_signed()], kept_row)?
         .collect()
 }
 
@@ -333,6 +388,31 @@ pub(super) fn last_success(connection: &Connection, worker: &str) -> rusqlite::R
         .optional()
 }
 
+/// Return the durations of a worker's last runs that ended by themselves and are alike, the latest first.
+pub(super) fn durations(
+    connection: &Connection,
+    worker: &str,
+    is_like: impl Fn(&NextWorker) -> bool,
+    most: usize,
+) -> rusqlite::Result<Vec<SignedDuration>> {
+    let mut statement =
+        connection.prepare_cached("SELECT body FROM runs WHERE worker = ?1 ORDER BY id DESC LIMIT ?2")?;
+    // Other arguments are passed over, but not without end.
+    let limit = i64::try_from(most.saturating_mul(2)).unwrap_or(i64::MAX);
+    let mut runs = statement.query_and_then(params![worker, limit], load::body::<Run>)?;
+    let mut durations = Vec::new();
+    while let Some(run) = runs.next().transpose()?.filter(|_| durations.len() < most) {
+        if let Stage::Ended { launched: Some(_), at, ending: Ending::Status(_) | Ending::OnHost(_), .. } =
+            &run.stage
+            && run.stop_requested.is_none()
+            && is_like(&run.worker)
+        {
+            durations.extend(run.duration(at.steady));
+        }
+    }
+    Ok(durations)
+}
+
 /// How many of the last runs tell what is usual.
 const RUNS_FOR_USUAL: usize = 20;
 
@@ -384,9 +464,10 @@ mod tests {
         let filter = EventFilter { cycle, within, kind, limit: Some(20), ..EventFilter::default() };
         let (statement, values) = statement_of_events(connection, &filter).unwrap();
         let events = plan(connection, &statement, values);
-        let values = [5.into(), 9.into(), "a".to_owned().into()].into();
-        let senders = plan(connection, RUNS_OF_MESSAGES, values);
-        for (found, table) in [(runs, "runs"), (events, "events"), (senders, "events")] {
+        let of_cycle =
+            |statement| plan(connection, statement, [5.into(), 9.into(), "a".to_owned().into()].into());
+        let (senders, rewinds) = (of_cycle(MESSAGES_OF_CYCLE), of_cycle(REWINDS));
+        for (found, table) in [(runs, "runs"), (events, "events"), (senders, "events"), (rewinds, "events")] {
             let search = format!("SEARCH {table} USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)");
             assert!(found.contains(&search), "{found:?}");
             assert!(!found.iter().any(|step| step.starts_with("SCAN")), "{found:?}");

@@ -58,7 +58,9 @@ pub(super) fn after(connection: &Connection, event: Number) -> rusqlite::Result<
             "SELECT event, changed_by, checklist, notes FROM snapshots WHERE event <= ?1 ORDER BY event DESC LIMIT 1",
         )?
         .query_row([event], |row| {
-            let cycles = row.get_ref(3)?.as_str_or_null()?.map(row::from_json).transpose()?;
+            let number = row::number(row, 0)?;
+            let cycles = row.get_ref(3)?.as_str_or_null()?.map(row::from_json).transpose();
+            let cycles = cycles.map_err(|error| row::damaged(&format!("the notes after event {number}"), &error))?;
             let entries = row::yaml_or_null(Some(row.get(2)?))?.as_map().cloned().unwrap_or_default();
             let (checklist, changed_by) = (Checklist::new(entries), row.get::<_, i64>(1)?.cast_unsigned());
             Ok((row.get::<_, i64>(0)?, Folded { checklist, cycles, changed_by }))
@@ -72,12 +74,14 @@ pub(super) fn after(connection: &Connection, event: Number) -> rusqlite::Result<
     )?;
     let mut rows = events.query([from, event])?;
     while let Some(row) = rows.next()? {
-        let changes = row::changes(row.get_ref(1)?.as_str_or_null()?, row.get_ref(2)?.as_str_or_null()?)?;
+        let number = row::number(row, 0)?;
+        let changes = row::changes(row.get_ref(1)?.as_str_or_null()?, row.get_ref(2)?.as_str_or_null()?)
+            .map_err(|error| row::damaged(&format!("event {number}"), &error))?;
         let body = row.get_ref(3)?.as_bytes_or_null()?.unwrap_or_default();
         let uses_payload =
             |change: &Change| matches!(change, Change::PayloadMerged { .. } | Change::Noted(_));
         let payload = if changes.iter().any(uses_payload) { row::payload(body)? } else { Value::Null };
-        folded.apply(row::number(row, 0)?, &changes, &payload);
+        folded.apply(number, &changes, &payload);
     }
     Ok(Some(folded))
 }

@@ -8,15 +8,15 @@ use jiff::{SignedDuration, Timestamp, ZonedDateTime};
 use rusqlite::{Connection, OptionalExtension};
 
 use super::filter::{EventFilter, RunFilter};
-use super::find::{self, Acknowledgement, Kept};
+use super::find::{self, Acknowledgement, Kept, MessageOfCycle};
 use super::{DATABASE, Journal, JournalError, clock, fold, load, order, row, schema};
 use nowcast_core::Join;
 use nowcast_core::expected::Expected;
 use nowcast_core::hold::Hold;
 use nowcast_core::parked::Parked;
 use nowcast_core::{
-    Change, Clock, ClockReading, Cycle, Cycles, LaunchedTimes, Number, Policy, Record, RuleFile, Run, State,
-    Steady,
+    Change, Clock, ClockReading, Cycle, Cycles, LaunchedTimes, NextWorker, Number, Policy, Record, Rewind,
+    RuleFile, Run, State, Steady,
 };
 use pyyaml::Map;
 
@@ -184,17 +184,35 @@ impl History {
         self.ask(|connection| find::runs(connection, filter))
     }
 
-    /// The runs for which the messages of a cycle report, by message, among the events from one to another.
+    /// Return the messages of a cycle among the events from one to another, oldest first.
     ///
     /// # Errors
     ///
     /// See [`History::event`].
-    pub fn runs_of_messages(
+    pub fn messages_of_cycle(
         &self,
         cycle: &Cycle,
         within: (Number, Number),
-    ) -> JournalResult<BTreeMap<Number, Number>> {
-        self.ask(|connection| find::runs_of_messages(connection, cycle.as_str(), within))
+    ) -> JournalResult<Vec<MessageOfCycle>> {
+        self.ask(|connection| find::messages_of_cycle(connection, cycle.as_str(), within))
+    }
+
+    /// Return the commands that rewound a cycle, among the events from one to another, oldest first.
+    ///
+    /// # Errors
+    ///
+    /// See [`History::event`].
+    pub fn rewinds(&self, cycle: &Cycle, within: (Number, Number)) -> JournalResult<Vec<(Number, Rewind)>> {
+        self.ask(|connection| find::rewinds(connection, cycle.as_str(), within))
+    }
+
+    /// Return the joins that count from their opening on and that an event from one number to another opened, counted in or closed.
+    ///
+    /// # Errors
+    ///
+    /// See [`History::event`].
+    pub fn joins_without_cycle(&self, within: (Number, Number)) -> JournalResult<Vec<Kept<Join>>> {
+        self.ask(|connection| find::joins_without_cycle(connection, within))
     }
 
     /// Return the runs that an event caused, including those that waited in a join first; oldest first.
@@ -387,6 +405,17 @@ impl History {
         self.ask(|connection| find::rule_files(connection, generation))
     }
 
+    /// The time of the event before an event.
+    ///
+    /// # Errors
+    ///
+    /// See [`History::event`].
+    pub fn time_before(&self, number: Number) -> JournalResult<Option<Timestamp>> {
+        let before = Number(number.0.saturating_sub(1));
+        let event = self.ask(|connection| find::event_until(connection, before))?;
+        Ok(event.map(|event| event.at.timestamp()))
+    }
+
     /// The number of the last event; 0 if there is none.
     ///
     /// # Errors
@@ -440,6 +469,20 @@ impl History {
     /// See [`History::event`].
     pub fn rules_in_force(&self) -> JournalResult<Option<RulesInForce>> {
         self.ask(rules)
+    }
+
+    /// Return the durations of a worker's last runs that ended by themselves and are alike, the latest first.
+    ///
+    /// # Errors
+    ///
+    /// See [`History::event`].
+    pub fn durations(
+        &self,
+        worker: &str,
+        is_like: impl Fn(&NextWorker) -> bool,
+        most: usize,
+    ) -> JournalResult<Vec<SignedDuration>> {
+        self.ask(|connection| find::durations(connection, worker, is_like, most))
     }
 
     /// Return the usual duration of a worker's run with these arguments: the median of its last 20 successes.

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension};
 
 use super::{History, JournalError, fold, load, lock, message_index, row, schema};
-use nowcast_core::Number;
+use nowcast_core::{Cycle, Number};
 
 /// The most problems that a check lists: a damaged database has any number of them.
 const MAX_PROBLEMS: usize = 20;
@@ -76,6 +76,7 @@ impl History {
                     "event {event}: the key of its message is missing, so the message would be decided again"
                 )
             }));
+            problems.extend(invalid_cycles(connection)?);
             problems.extend(load::open(connection).err().map(|error| format!("what is open: {error}")));
             let folded = fold::after(connection, Number(u64::MAX));
             problems.extend(folded.err().map(|error| format!("the checklist and the notes: {error}")));
@@ -119,6 +120,27 @@ fn damage(connection: &Connection) -> rusqlite::Result<Vec<String>> {
 }
 
 /// Return the events that cannot be read.
+/// Labels that are not valid. Those of messages are read with their events, but closed runs and what changed the notes are not.
+fn invalid_cycles(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+    let mut statement = connection.prepare(
+        "SELECT 'event' AS what, number AS id, cycle FROM events WHERE cycle IS NOT NULL AND kind <> 'message'
+         UNION ALL SELECT 'run', id, cycle FROM runs WHERE cycle IS NOT NULL
+         UNION ALL SELECT 'run', id, body ->> '$.cycle' FROM runs
+         WHERE json_valid(body) AND body ->> '$.cycle' IS NOT NULL AND body ->> '$.cycle' IS NOT cycle",
+    )?;
+    let mut rows = statement.query([])?;
+    let mut problems = Vec::new();
+    while let Some(row) = rows.next()? {
+        let (what, number): (String, _) = (row.get("what")?, row::number(row, "id")?);
+        let error = Cycle::parse(&row.get::<_, String>("cycle")?).err();
+        problems.extend(error.map(|error| format!("{what} {number}: {error}")));
+        if problems.len() == MAX_PROBLEMS {
+            break;
+        }
+    }
+    Ok(problems)
+}
+
 fn unreadable_events(connection: &Connection) -> rusqlite::Result<Vec<String>> {
     let mut statement = connection.prepare(&format!("SELECT {} FROM events ORDER BY number", row::EVENT))?;
     let mut rows = statement.query([])?;

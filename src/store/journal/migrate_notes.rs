@@ -51,14 +51,15 @@ fn note(connection: &Connection, cycles: &mut Cycles, row: &Row<'_>) -> rusqlite
     let run = row::optional_number(row, "run")?;
     let cycle = row.get::<_, Option<String>>("cycle")?.map(|label| row::cycle(&label)).transpose()?;
     let payload = row::payload(row.get_ref("body")?.as_bytes_or_null()?.unwrap_or_default())?;
+    let steady = order::steady(connection, message, at)?;
     if let Some(cycle) = &cycle {
-        let at = TimePoint { wall: at, steady: order::steady(connection, message, at)? };
+        let at = TimePoint { wall: at, steady };
         let seen = Change::CycleSeen { cycle: cycle.clone(), number: message, at };
         seen.apply_to_cycles(cycles, &payload);
     }
     let origin = run.map_or(Ok(None), |run| origin(connection, run))?;
     let (worker, r#type) = (row.get("worker")?, row.get("type")?);
-    let noted = Change::Noted(Note { message, worker, r#type, at, run, origin, cycle });
+    let noted = Change::Noted(Note { message, worker, r#type, at, steady: Some(steady), run, origin, cycle });
     noted.apply_to_cycles(cycles, &payload);
     Ok(())
 }

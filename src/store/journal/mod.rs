@@ -39,7 +39,7 @@ use rusqlite::Connection;
 pub use attempts::{Attempt, AttemptEnd, ReceivedMessage};
 pub use error::JournalError;
 pub use filter::{EventFilter, EventKind, RunFilter, RunState};
-pub use find::{Acknowledgement, HistoricalRules, Kept};
+pub use find::{Acknowledgement, HistoricalRules, Kept, MessageOfCycle};
 pub use history::{History, Numbered, OpenItems, RulesInForce};
 pub use info::JournalInfo;
 pub use load::Recovered;

@@ -56,6 +56,7 @@ pub(super) fn record(row: &Row<'_>) -> rusqlite::Result<Record> {
             RecordedEvent::RunEnded { run: optional_number(row, column::RUN)?.unwrap_or_default() }
         }
         "due" => RecordedEvent::Due,
+        "forecast" => RecordedEvent::Forecast,
         "command" => RecordedEvent::Command {
             user: text(column::USER)?,
             command: from_json(&text(column::DETAIL)?)?,
@@ -110,7 +111,8 @@ fn message(row: &Row<'_>) -> rusqlite::Result<MessageRecord> {
             let run = whole.get("run").and_then(Value::as_str).map(str::to_owned);
             let payload = whole.get("payload").cloned().unwrap_or_default();
             let cycle = text(column::CYCLE)?.map(|label| cycle(&label)).transpose()?;
-            Some(Message { source, r#type, payload, id: text(column::MESSAGE_ID)?, run, cycle })
+            let id = text(column::MESSAGE_ID)?;
+            Some(Message { id, run, cycle, ..Message::new(source, r#type, payload) })
         }
         _ => None,
     };
@@ -181,6 +183,7 @@ pub(super) fn kind(event: &RecordedEvent) -> EventKind {
         RecordedEvent::Message(_) => EventKind::Message,
         RecordedEvent::RunEnded { .. } => EventKind::RunEnded,
         RecordedEvent::Due => EventKind::Due,
+        RecordedEvent::Forecast => EventKind::Forecast,
         RecordedEvent::Command { .. } => EventKind::Command,
         RecordedEvent::RulesLoaded { .. } => EventKind::RulesLoaded,
         RecordedEvent::RulesRefused { .. } => EventKind::RulesRefused,
@@ -210,6 +213,11 @@ pub(super) fn json<T: Serialize>(value: &T) -> rusqlite::Result<String> {
 
 pub(super) fn from_json<T: DeserializeOwned>(text: &str) -> rusqlite::Result<T> {
     serde_json::from_str(text).map_err(unreadable)
+}
+
+/// An error of a value, with the place where it is.
+pub(super) fn damaged(place: &str, error: &rusqlite::Error) -> rusqlite::Error {
+    unreadable(format!("{place}: {error}"))
 }
 
 /// A value in the database that was not written there by this program.

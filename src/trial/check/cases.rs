@@ -34,6 +34,8 @@ struct JournalMessage {
     cycle: Option<Cycle>,
     /// The checklist before it; `None` if that is no longer known.
     before: Option<Map>,
+    /// The cycles and notes of messages with it in them; `None` if they are not known.
+    cycles: Option<Cycles>,
     at: ZonedDateTime,
 }
 
@@ -43,7 +45,7 @@ pub(in crate::trial) struct CaseSource {
     /// The current checklist; `None` if it is empty, or there is neither journal nor checklist file.
     live: Option<Map>,
     /// The current cycles and notes of messages; `None` without a journal.
-    pub(in crate::trial) cycles: Option<Cycles>,
+    cycles: Option<Cycles>,
     recorded: HashMap<(String, String), Vec<JournalMessage>>,
     now: ZonedDateTime,
     /// The cycle of messages that are not recorded.
@@ -75,6 +77,8 @@ pub(in crate::trial) struct CheckCase {
     pub(in crate::trial) message: Message,
     /// The checklist, with the message's payload in it.
     pub(in crate::trial) checklist: Value,
+    /// The cycles and notes of messages.
+    pub(in crate::trial) cycles: Option<Cycles>,
     pub(in crate::trial) now: ZonedDateTime,
     payload_of: PayloadOf,
     checklist_of: ChecklistOf,
@@ -175,10 +179,12 @@ impl CaseSource {
                     Err(JournalError::Pruned(_)) => None,
                     Err(error) => return Err(error),
                 };
+                // A message is noted before its rule is called.
+                let cycles = history.cycles_before(Number(record.number.0 + 1))?;
                 let (number, payload, cycle) = (record.number, message.payload, message.cycle);
                 // The newest message comes first.
                 self.cycle = self.cycle.take().or_else(|| cycle.clone());
-                of_type.push(JournalMessage { number, payload, cycle, before, at: record.at });
+                of_type.push(JournalMessage { number, payload, cycle, before, cycles, at: record.at });
             }
         }
         Ok(())
@@ -289,16 +295,20 @@ impl Maker<'_> {
         {
             checklist.update(key, payload.clone());
         }
-        let recorded = self.source.recorded(self.worker, self.r#type).iter();
-        let cycle = match payload_of {
-            PayloadOf::JournalMessage(number) => {
-                recorded.filter(|recorded| recorded.number == number).find_map(|it| it.cycle.clone())
-            }
-            PayloadOf::NotRecorded => self.source.cycle.clone(),
+        let recorded = self.source.recorded(self.worker, self.r#type);
+        let recorded = match payload_of {
+            PayloadOf::JournalMessage(number) => recorded.iter().find(|recorded| recorded.number == number),
+            PayloadOf::NotRecorded => None,
         };
+        let cycle = recorded.map_or_else(|| self.source.cycle.clone(), |recorded| recorded.cycle.clone());
+        // The historical ones go with the historical checklist.
+        let historical = recorded.filter(|_| checklist_of == ChecklistOf::JournalMessage);
+        let historical = historical.and_then(|recorded| recorded.cycles.clone());
+        let cycles = historical.or_else(|| self.source.cycles.clone());
         CheckCase {
             message: Message { cycle, ..Message::new(self.worker, self.r#type, payload) },
             checklist: checklist.to_value(),
+            cycles,
             now: now.clone(),
             payload_of,
             checklist_of,

@@ -10,7 +10,7 @@ use super::places::Places;
 use super::problem::{RuleProblem, RuleSeverity};
 use super::rings::Rings;
 use crate::config::Config;
-use crate::rules::parse_place;
+use crate::rules::{FailureParts, parse_place};
 use error_text::question;
 use nowcast_core::next_worker::LOCALHOST;
 use nowcast_core::{JoinRequest, NextWorker, Requirement, ReturnedLaunches, RuleCallResult, RuleError};
@@ -70,39 +70,25 @@ impl<'a> OutcomeChecker<'a> {
     }
 
     fn failure(&mut self, severity: RuleSeverity, case: &CheckCase, call: &RuleCallResult, text: &str) {
-        let mut lines = text.lines().take_while(|line| *line != "stack traceback:");
-        let first = lines.next().unwrap_or_default();
-        let of_rules = |place: &str| {
-            parse_place(place)
-                .filter(|(chunk, _)| self.places.texts.iter().any(|text| text.chunk == *chunk))
-                .map(|(chunk, line)| (chunk.to_owned(), line))
-        };
-        let split = first.split_once(": ").and_then(|(place, what)| Some((of_rules(place)?, what)));
-        let (place, what) = match split {
-            Some((place, what)) => (Some(place), what),
-            None => (call.location.as_deref().and_then(of_rules), first),
-        };
-        let mut problem = match &place {
-            Some((chunk, line)) => {
-                let word = quoted_name(what);
+        let FailureParts { place, reason, notes } = FailureParts::of(text);
+        let is_of_the_rules =
+            |(chunk, _): &(&str, usize)| self.places.texts.iter().any(|text| text.chunk == *chunk);
+        let place = place.filter(is_of_the_rules);
+        let place = place.or_else(|| call.location.as_deref().and_then(parse_place).filter(is_of_the_rules));
+        let mut problem = match place {
+            Some(place) => {
                 let kind = (severity, "rule fails");
-                self.places.at(kind, (chunk, *line), word, what.to_owned())
+                self.places.at(kind, place, quoted_name(reason), reason.to_owned())
             }
-            None => self.places.whole(severity, "rule fails", what.to_owned()),
+            None => self.places.whole(severity, "rule fails", reason.to_owned()),
         };
-        for line in lines {
-            let is_source =
-                line.split_once(" | ").is_some_and(|(number, _)| number.trim().parse::<u32>().is_ok());
-            if !is_source {
-                problem.notes.push(line.trim().trim_start_matches("= ").to_owned());
-            }
-        }
+        problem.notes.extend(notes.into_iter().map(str::to_owned));
         problem.notes.push(case.text());
         if call.lacks_notes {
             problem.notes.push("it asks for last(…), which finds no message in this check".to_owned());
         }
         // The existing keys are listed after the semicolon, and depend on the case.
-        let key = what.split(';').next().unwrap_or(what).to_owned();
+        let key = reason.split(';').next().unwrap_or(reason).to_owned();
         self.put(&key, problem);
     }
 

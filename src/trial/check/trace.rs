@@ -50,7 +50,7 @@ pub(in crate::trial) fn trace(
                 message: &case.message,
                 config: &config.value,
                 checklist: &case.checklist,
-                cycles: world.cycles.as_ref(),
+                cycles: case.cycles.as_ref(),
                 now: &case.now,
             });
             if engine.was_stopped() {

@@ -268,9 +268,5 @@ impl RecordingReport {
 
 /// Format a value on one line, and cut it after [`SHOWN`] characters.
 fn short(value: &Value) -> String {
-    let text = python::repr_value(value);
-    match text.char_indices().nth(SHOWN) {
-        Some((cut, _)) => format!("{}…", &text[..cut]),
-        None => text,
-    }
+    error_text::cut(&python::repr_value(value), SHOWN).into_owned()
 }

@@ -63,8 +63,8 @@ fn to_cancel_a_cycle_stops_its_runs_and_discards_its_launches_and_joins() {
     let (answer, heard) = manager.asks(Command::CancelCycle { cycle: cycle("a"), reason: None });
     assert_eq!(
         answer.text,
-        "cycle a is cancelled: 1 run is stopping, 1 pending launch is discarded, 1 join is discarded; later launches of it are \
-         parked until nowcast cycle resume a"
+        "cycle a is cancelled: 1 run is stopping, 1 pending launch is discarded, 1 join is closed; later launches of it are \
+         parked until \"nowcast cycle resume a\""
     );
     assert_eq!(heard.stop_requested, [running]);
     assert!(!manager.state.runs.contains_key(&pending));
@@ -89,7 +89,7 @@ fn later_launches_of_a_cancelled_cycle_are_parked_until_it_is_resumed() {
     let waiting = parked(&manager);
     assert_eq!(waiting.iter().map(|(_, name)| name.as_str()).collect::<Vec<_>>(), ["rivers", "ssh"]);
 
-    let text = "cycle a is cancelled; nowcast cycle resume a continues it";
+    let text = "cycle a is cancelled; \"nowcast cycle resume a\" continues it";
     let number = waiting[0].0;
     assert_eq!(refused(&mut manager, Command::Release { number }), text);
     let rerun = Command::Launch { worker: in_cycle("weather", "a"), rerun_of: Some(run), origin: Some(run) };
@@ -100,7 +100,7 @@ fn later_launches_of_a_cancelled_cycle_are_parked_until_it_is_resumed() {
     assert_eq!(heard.launched, ["rivers", "ssh"]);
     assert_eq!(parked(&manager), []);
     assert_eq!(refused(&mut manager, resume("a")), "cycle a is neither cancelled nor skipped");
-    assert_eq!(refused(&mut manager, resume("z")), "there is no cycle z; nowcast cycles lists cycles");
+    assert_eq!(refused(&mut manager, resume("z")), "there is no cycle z; \"nowcast cycles\" lists cycles");
 }
 
 #[test]

@@ -1,12 +1,15 @@
 //! A wall clock that is set, and a machine that is booted: spans go on, times of day follow the clock, and each step is recorded once.
 
+use nowcast_core::cycles::NoteScope;
 use nowcast_core::hold::HoldTarget;
 use nowcast_core::record::{Outcome, RecordedEvent};
+use nowcast_core::rules::ReturnedLaunches;
 use nowcast_core::run::Stage;
-use nowcast_core::{ClockReading, Command, Ending, Event, Steady, TimePoint};
+use nowcast_core::{ClockReading, Command, Ending, Event, JoinRequest, Steady, TimePoint};
 
 use crate::decisions::story::{
-    Heard, Story, configured, delayed, join, nothing, quiet, seconds, story, worker,
+    Heard, Story, configured, cycle, delayed, join, nothing, of_cycle, quiet, requirement, seconds, story,
+    worker,
 };
 
 const HOUR: i64 = 3_600;
@@ -83,6 +86,78 @@ fn a_join_is_overdue_when_its_timeout_has_passed() {
         assert!(!manager.sets_clock(step).says("CRITICAL", "is overdue"), "{step}");
         assert!(!manager.passes(59).says("CRITICAL", "is overdue"), "{step}");
         assert!(manager.passes(1).says("CRITICAL", "join weather is overdue"), "{step}");
+    }
+}
+
+/// A manager whose rule of `feeds` makes a join of `ssh` since six o'clock of 15 March.
+fn since_six() -> Story {
+    let since = "2026-03-15T13:00:00Z".parse().expect("a moment");
+    story(move |message, _| {
+        let request = JoinRequest {
+            name: Some("tracks".to_owned()),
+            wait_for: vec![requirement("ssh")],
+            launch: vec![worker("upload")],
+            scope: Some(NoteScope::Since(since)),
+            ..JoinRequest::default()
+        };
+        Ok(ReturnedLaunches { join: (message.source == "feeds").then_some(request), ..nothing() })
+    })
+}
+
+#[test]
+fn a_message_that_came_while_the_clock_was_ahead_does_not_count_for_the_next_day() {
+    let mut manager = since_six();
+    // It is four o'clock, and the clock shows seven o'clock of tomorrow.
+    manager.sets_clock(DAY + 3 * HOUR);
+    manager.hears("ssh", "success", "null");
+    manager.sets_clock(-DAY - 3 * HOUR);
+    manager.passes(DAY + 4 * HOUR);
+    assert_eq!(manager.hears("feeds", "success", "null").launched, [""; 0]);
+    assert_eq!(manager.hears("ssh", "success", "null").launched, ["upload"]);
+}
+
+#[test]
+fn a_message_that_came_while_the_clock_was_behind_counts_when_it_is_right() {
+    for is_booted in [false, true] {
+        let mut manager = since_six();
+        manager.passes(DAY + 3 * HOUR);
+        manager.sets_clock(-DAY);
+        manager.hears("ssh", "success", "null");
+        if is_booted {
+            // How wrong the clock was in an earlier boot is not known.
+            manager.reboots(60, 0);
+        } else {
+            manager.sets_clock(DAY);
+        }
+        let launched = manager.hears("feeds", "success", "null").launched;
+        assert_eq!(launched.len(), usize::from(!is_booted), "booted: {is_booted}");
+    }
+}
+
+#[test]
+fn a_message_counts_since_its_own_recorded_time() {
+    let mut manager = quiet("{}");
+    manager.hears("ssh", "success", "null");
+    let recorded = manager.state.cycles.last("ssh", "success", None).expect("noted").at;
+    // Both clocks drift apart by less than a step.
+    manager.sets_clock(-1);
+    let counting =
+        |since| manager.state.cycles.counting(&NoteScope::Since(since), "ssh", None, manager.present());
+    assert_eq!(counting(recorded).len(), 1);
+    assert_eq!(counting(recorded + seconds(1)).len(), 0);
+}
+
+#[test]
+fn a_cycle_is_kept_for_a_span_that_does_not_follow_the_wall_clock() {
+    for step in [40 * DAY, -40 * DAY] {
+        let mut manager = quiet("{}");
+        manager.hears_message(of_cycle("ssh", "success", "today"));
+        let is_kept = |manager: &Story| manager.state.cycles.get(&cycle("today")).is_some();
+        manager.sets_clock(step);
+        manager.passes(30 * DAY - 1);
+        assert!(is_kept(&manager), "{step}");
+        manager.passes(1);
+        assert!(!is_kept(&manager), "{step}");
     }
 }
 

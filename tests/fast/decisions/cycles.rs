@@ -48,6 +48,26 @@ fn a_launch_has_the_cycle_of_the_message_unless_it_says_another_or_none() {
 }
 
 #[test]
+fn a_message_that_names_an_invalid_cycle_draws_a_warning_and_has_none() {
+    let mut manager = story(|message, _| {
+        assert_eq!(message.cycle, None);
+        Ok(ReturnedLaunches::default())
+    });
+    for (named, shown) in [("a b", Some("a b")), ("''", Some("")), ("12", None), ("[a]", None)] {
+        let body = format!("{{source: weather, type: success, payload: null, cycle: {named}}}");
+        let heard = manager.hears_message(Message::decode(body.as_bytes()).expect("a message"));
+        let warnings: Vec<&String> = heard.log.iter().filter(|line| line.starts_with("WARNING")).collect();
+        let expected = shown.map(|text| {
+            format!("WARNING weather: (success) names the invalid cycle {text:?}, which is ignored")
+        });
+        assert_eq!(warnings, expected.iter().collect::<Vec<_>>(), "{named}");
+    }
+    let body = format!("{{source: weather, type: success, payload: null, cycle: {}}}", "x".repeat(10_000));
+    let heard = manager.hears_message(Message::decode(body.as_bytes()).expect("a message"));
+    assert!(heard.log.iter().all(|line| line.len() < 400), "{:?}", heard.log);
+}
+
+#[test]
 fn a_rule_sees_the_cycle_of_the_run_and_not_the_one_that_the_sender_names() {
     let mut manager = story(|message, _| {
         assert_eq!(message.cycle, Some(Cycle::parse("today").expect("a label")));

@@ -1,11 +1,11 @@
 //! Joins by cycle and since a moment: they count what came before, and complete once.
 
 use jiff::Timestamp;
-use nowcast_core::Join;
-use nowcast_core::cycles::NoteScope;
-use nowcast_core::identified_joins::MOST_SINCE;
+use nowcast_core::cycles::{MOST_CYCLES, NoteScope};
+use nowcast_core::identified_joins::{MOST_BY_CYCLE, MOST_SINCE};
 use nowcast_core::join_identity::JoinEnd;
 use nowcast_core::rules::ReturnedLaunches;
+use nowcast_core::{Change, Join};
 use nowcast_core::{Command, Ending, JoinRequest, Number};
 
 use crate::decisions::story::{
@@ -329,4 +329,44 @@ fn joins_since_a_moment_that_stay_open_are_bounded() {
     let heard = manager.hears("weather", "success", &MOST_SINCE.to_string());
     assert!(heard.says("CRITICAL", "there are more than 1000 open joins since a moment"), "{heard:#?}");
     assert_eq!((manager.state.joins.open().count(), manager.state.parked.len()), (MOST_SINCE, 1));
+}
+
+/// Joins like this one in as many cycles as have an open join at most, with this one's.
+fn flood(manager: &Story, first: &Join) -> Vec<Change> {
+    let at = manager.present().time;
+    let join = |place: usize| {
+        let label = cycle(&format!("flood-{place}"));
+        let mut identity = first.identity.clone().expect("an identity");
+        identity.scope = NoteScope::Cycle(label.clone());
+        let id = Number(1_000_000 + place as u64);
+        let join = Join { id, cycle: Some(label.clone()), identity: Some(identity), ..first.clone() };
+        [Change::CycleSeen { cycle: label, number: first.opened_by, at }, Change::Join(join)]
+    };
+    (1..MOST_BY_CYCLE).flat_map(join).collect()
+}
+
+#[test]
+fn joins_by_cycle_that_stay_open_are_bounded_and_so_are_their_cycles() {
+    for has_open_run in [false, true] {
+        let mut manager = meeting(&["weather"], &["ssh: success"]);
+        manager.hears_message(of_cycle("weather", "success", "first"));
+        let first = known(&manager, "first").expect("open").clone();
+        if has_open_run {
+            manager.wants(in_cycle("rivers", "first"));
+        }
+        manager.recalls(&flood(&manager, &first));
+        assert_eq!(manager.state.joins.open().count(), MOST_BY_CYCLE);
+
+        let heard = manager.hears_message(of_cycle("weather", "success", "one-more"));
+        let text = "join tracks of cycle first: there are more than 10000 open joins by cycle; parked, not launched: ";
+        assert!(heard.says("CRITICAL", text), "{heard:#?}");
+        assert_eq!((manager.state.joins.open().count(), manager.state.parked.len()), (MOST_BY_CYCLE, 1));
+        let is_kept = manager.state.cycles.get(&cycle("first")).is_some();
+        assert_eq!(is_kept, has_open_run, "parked launches do not keep it");
+        assert_eq!(manager.state.cycles.kept().len(), MOST_CYCLES + usize::from(has_open_run));
+
+        let (_, heard) = manager.asks(Command::Release { number: first.id });
+        assert_eq!(manager.state.runs[&heard.run()].cycle, Some(cycle("first")));
+        assert_eq!(heard.says("WARNING", "cycle first begins again"), !has_open_run, "{heard:#?}");
+    }
 }

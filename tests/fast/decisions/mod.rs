@@ -1,5 +1,6 @@
 //! The core's decisions, without a socket, a file or a process: events in, effects out.
 
+mod at_risk;
 mod cancelled;
 mod clock;
 mod commands;
@@ -12,6 +13,7 @@ mod messages;
 mod notes;
 mod notices;
 mod parked;
+mod rewind;
 mod runs;
 mod slots;
 pub mod story;

@@ -16,7 +16,8 @@ const DAY: i64 = 86_400;
 
 /// The messages of a worker that count in a cycle.
 fn counting(manager: &Story, label: &str, worker: &str, r#type: Option<&str>) -> Vec<Number> {
-    let found = manager.state.cycles.counting(&NoteScope::Cycle(cycle(label)), worker, r#type);
+    let found =
+        manager.state.cycles.counting(&NoteScope::Cycle(cycle(label)), worker, r#type, manager.present());
     found.into_iter().map(|(_, message)| message).collect()
 }
 
@@ -99,6 +100,44 @@ fn of_a_run_with_its_retries_and_reruns_the_latest_counts() {
     assert_eq!(counting(&manager, "today", "feeds", Some("success")), [number(&second), number(&third)]);
 }
 
+/// The worker's message that names its run and cycle, as our own workers do.
+fn late(manager: &mut Story, run: Number, r#type: &str) -> Number {
+    let mut message = of_cycle("weather", r#type, "today");
+    message.run = Some(run.0.to_string());
+    number(&manager.hears_message(message))
+}
+
+#[test]
+fn a_late_report_of_a_closed_run_counts_in_its_chain() {
+    let mut manager = configured("{weather: {retries: 1}}", |_, _| Ok(nothing()));
+    let first = manager.wants(in_cycle("weather", "today"));
+    manager.ends(first, Ending::Status(1));
+    let heard = manager.passes(2);
+    let retry = heard.run();
+    let success = late(&mut manager, first, "success");
+    assert_eq!(counting(&manager, "today", "weather", None), [success], "the retry has sent nothing yet");
+    let failure = late(&mut manager, retry, "failure");
+    manager.ends(retry, Ending::Status(1));
+    assert_eq!(counting(&manager, "today", "weather", None), [failure], "of one chain the latest run counts");
+    late(&mut manager, first, "success");
+    assert_eq!(counting(&manager, "today", "weather", None), [failure]);
+    let success = late(&mut manager, retry, "success");
+    assert_eq!(
+        counting(&manager, "today", "weather", Some("success")),
+        [success],
+        "the latest run, though it is closed"
+    );
+    assert_eq!(counting(&manager, "today", "weather", None).len(), 1, "one chain counts once");
+
+    // A program that inherited the number of another worker's run.
+    for _ in 0..2 {
+        let mut message = of_cycle("ssh", "success", "today");
+        message.run = Some(first.0.to_string());
+        manager.hears_message(message);
+    }
+    assert_eq!(counting(&manager, "today", "ssh", None).len(), 2);
+}
+
 #[test]
 fn messages_count_since_a_moment_whatever_their_cycle() {
     let mut manager = quiet("{}");
@@ -107,7 +146,12 @@ fn messages_count_since_a_moment_whatever_their_cycle() {
     let moment = manager.now.timestamp();
     let with = manager.hears_message(of_cycle("weather", "success", "today"));
     let without = manager.hears("weather", "success", "null");
-    let counted = manager.state.cycles.counting(&NoteScope::Since(moment), "weather", Some("success"));
+    let counted = manager.state.cycles.counting(
+        &NoteScope::Since(moment),
+        "weather",
+        Some("success"),
+        manager.present(),
+    );
     let counted: Vec<Number> = counted.into_iter().map(|(_, message)| message).collect();
     assert_eq!(counted, [number(&with), number(&without)]);
 }

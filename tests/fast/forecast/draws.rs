@@ -17,17 +17,16 @@ use crate::support::past::{Past, success_after};
 fn days(minutes: &[Option<f64>]) -> (Past, PastRuns, crate::support::system::System) {
     let system = system().prepare();
     let mut past = Past::new(&system, "2026-03-01T00:00[UTC]");
-    for day in 1..=minutes.len() {
-        past.launch(
-            &format!("2026-03-{day:02}T06:00[UTC]"),
-            "sleep",
-            &[],
-            Some(&format!("2026-03-{day:02}")),
-        );
+    let date =
+        |day: usize| jiff::civil::date(2026, 3, 1) + jiff::Span::new().days(i64::try_from(day).expect("few"));
+    for day in 0..minutes.len() {
+        let date = date(day);
+        past.launch(&format!("{date}T06:00[UTC]"), "sleep", &[], Some(&date.to_string()));
     }
-    let end = format!("2026-03-{:02}T00:00[UTC]", minutes.len() + 1);
+    let end = format!("{}T00:00[UTC]", date(minutes.len()));
     past.live(&end, &mut |launch| {
-        minutes[usize::from(launch.at.day().unsigned_abs()) - 1].map(success_after)
+        let day = launch.at.date().duration_since(date(0)).as_hours() / 24;
+        minutes[usize::try_from(day).expect("later")].map(success_after)
     });
     let history = History::open(&past.config().journal.folder).expect("a journal");
     let read =
@@ -77,13 +76,13 @@ fn each_past_cycle_is_drawn_about_as_often() {
 /// On Mondays it is fast.
 #[test]
 fn with_enough_of_the_same_weekday_only_those_are_drawn() {
-    for (days_of_past, different) in [(29, 2), (30, 1)] {
+    for (days_of_past, different) in [(50, 2), (51, 1)] {
         let minutes: Vec<_> =
             (1..=days_of_past).map(|day| Some(if day % 7 == 2 { 10.0 } else { 60.0 })).collect();
         let (_past, read, _system) = days(&minutes);
         let monday =
-            RunKey { cycle: CycleKey::Label(Cycle::parse("2026-04-06").expect("a label")), ..key("01") };
-        let launched = "2026-04-06T06:00Z".parse().expect("a moment");
+            RunKey { cycle: CycleKey::Label(Cycle::parse("2026-04-27").expect("a label")), ..key("01") };
+        let launched = "2026-04-27T06:00Z".parse().expect("a moment");
         let drawn = RunToDraw { key: &monday, launched, ran_until: None, preferred: None };
         let counts = counts(&read, &[], drawn);
         assert_eq!(

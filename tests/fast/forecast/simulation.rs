@@ -1,7 +1,6 @@
 //! What is foretold, on pasts that were lived ahead of time.
 
-// Shares of draws are rounded, and equal counts have equal shares.
-#![allow(clippy::float_cmp)]
+#![allow(clippy::float_cmp, reason = "shares are counts divided by the same number")]
 
 use nowcast::forecast::draw::Odds;
 use nowcast::forecast::futures;

@@ -376,6 +376,47 @@ fn a_number_that_no_journal_reaches_is_damage() {
     }
 }
 
+#[test]
+fn a_check_judges_the_labels_of_cycles_and_names_the_event_of_damaged_notes() {
+    for (change, problem, is_readable) in [
+        ("UPDATE runs SET cycle = 'a b' WHERE id = {run}", "run #{run}: invalid cycle \"a b\"", true),
+        (
+            "UPDATE runs SET body = json_set(body, '$.cycle', 'ä') WHERE id = {run}",
+            "run #{run}: invalid cycle \"ä\"",
+            false,
+        ),
+        ("UPDATE events SET cycle = 'none' WHERE number = {event}", "event #{event}: ", true),
+        ("UPDATE events SET notes = '[{\"noted\": 1}]' WHERE number = {event}", "event #{event}: ", false),
+        ("UPDATE events SET notes = '[' WHERE number = {event}", "notes: ", false),
+        (
+            "UPDATE snapshots SET notes = '[' WHERE event = (SELECT max(event) FROM snapshots)",
+            "the notes after event #",
+            false,
+        ),
+    ] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (file, _) = filled(folder.path());
+        let database = Connection::open(&file).expect("a database");
+        let last = |table: &str, number: &str| -> String {
+            let select = format!("SELECT max({number}) FROM {table}");
+            database.query_row(&select, [], |row| row.get::<_, i64>(0)).expect("a number").to_string()
+        };
+        let numbers = |text: &str| {
+            text.replace("{run}", &last("runs", "id")).replace("{event}", &last("events", "number"))
+        };
+        let (change, problem) = (numbers(change), numbers(problem));
+        database.execute_batch(&change).expect("a change");
+        let problems = History::open(folder.path()).and_then(|history| history.check()).expect("it is read");
+        assert!(problems.iter().any(|found| found.contains(&problem)), "{change}: {problems:#?}");
+        let loaded = Journal::open(folder.path()).and_then(|journal| journal.load());
+        assert_eq!(loaded.is_ok(), is_readable, "{change}");
+        if let Err(error) = loaded {
+            let numbered = change.contains("events").then(|| numbers("event #{event}"));
+            assert!(error.to_string().contains(&numbered.unwrap_or_default()), "{change}: {error}");
+        }
+    }
+}
+
 /// Another user may have put it there while the folder could be written by all.
 #[test]
 fn a_link_in_place_of_the_lock_is_refused_and_not_followed() {

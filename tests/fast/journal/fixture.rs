@@ -16,7 +16,7 @@ use nowcast_core::hold::Hold;
 use nowcast_core::parked::{Parked, ParkedItem};
 use nowcast_core::record::{Outcome, RecordedEvent, Speaker};
 use nowcast_core::run::{Stage, StopReason};
-use nowcast_core::{Change, Command, Cycle, Cycles, Ending, Event, NextWorker, Number, Run, Ticket};
+use nowcast_core::{Change, Command, Cycle, Cycles, Ending, Event, NextWorker, Now, Number, Run, Ticket};
 use pyyaml::Value;
 use rusqlite::Connection;
 use rusqlite::types::Value as SqlValue;
@@ -544,7 +544,7 @@ fn the_messages_of_the_last_two_days_of_an_older_journal_are_noted() {
         let parked = cycles.last("upload", "success", None).expect("noted");
         assert_eq!(parked.payload, Some(pyyaml::read("{rule: fail}").expect("YAML")));
         let since = NoteScope::Since(Timestamp::UNIX_EPOCH);
-        let counting = cycles.counting(&since, "rivers", None);
+        let counting = cycles.counting(&since, "rivers", None, Now::by_wall_clock(Timestamp::UNIX_EPOCH));
         let counting: Vec<_> = counting.into_iter().map(|(chain, message)| (chain.0, message.0)).collect();
         // The failed first attempt, run 3, reached no rule; run 8 retried it.
         assert_eq!(counting, [(3, 10), (15, 20), (28, 28), (32, 32)], "version {version}");

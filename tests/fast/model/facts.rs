@@ -61,6 +61,8 @@ pub struct Message {
     pub outcome: Outcome,
     /// The first run of its run's chain; `None` without a run.
     pub chain: Option<usize>,
+    /// The run with which it counts: its own, or the closed one that it names.
+    pub counts_for: Option<usize>,
     /// The message of which this is a retry.
     pub retries: Option<usize>,
 }

@@ -29,10 +29,10 @@ pub struct Model {
     pub holds: Vec<Hold>,
     /// The messages that are parked.
     pub parked: Vec<usize>,
-    /// Those of them that are parked undecided, with their values.
-    undecided: BTreeMap<usize, Option<i64>>,
-    /// The first attempt of the run of the message that is decided, as it is known before.
-    chain: Option<usize>,
+    /// Those of them that are parked undecided, with their values and the runs that they name.
+    undecided: BTreeMap<usize, (Option<i64>, Option<NamedRun>)>,
+    /// The first attempt of the run of the message that is decided, as it is known before, and the run.
+    chain: (Option<usize>, Option<usize>),
     /// Worker and value, in the order of the keys.
     pub checklist: Vec<(usize, i64)>,
     pub expected: Vec<Expected>,
@@ -53,7 +53,7 @@ impl Model {
             holds: Vec::new(),
             parked: Vec::new(),
             undecided: BTreeMap::new(),
-            chain: None,
+            chain: (None, None),
             checklist: Vec::new(),
             expected: Vec::new(),
             done: Done::default(),
@@ -165,7 +165,7 @@ impl Model {
             self.report(of, r#type);
         }
         self.add_message(worker, r#type, (of, said.label()), Outcome::Undecided);
-        self.undecided.insert(number, value);
+        self.undecided.insert(number, (value, said.run));
         self.parked.push(number);
     }
 
@@ -194,7 +194,10 @@ impl Model {
             self.notice(worker, r#type);
         }
         let run = if parked.is_some() { of_parked } else { self.run_of(worker, said) };
-        self.chain = run.map(|run| self.chain_of(run));
+        self.chain = match run {
+            Some(run) => (Some(self.chain_of(run)), Some(run)),
+            None => self.chain_of_late_report(worker, said).unzip(),
+        };
         if let Some(run) = run.filter(|run| !self.runs[*run].is_closed()) {
             let is_retried = self.is_retried(run, r#type);
             self.report(run, r#type);
@@ -225,7 +228,7 @@ impl Model {
         (run, named): (Option<usize>, Option<usize>),
         outcome: Outcome,
     ) {
-        let chain = self.chain;
+        let (chain, counts_for) = self.chain;
         self.messages.push(Message {
             worker,
             r#type,
@@ -234,14 +237,15 @@ impl Model {
             named,
             outcome,
             chain,
+            counts_for,
             retries: None,
         });
     }
 
     pub fn retry(&mut self, message: usize) {
         let Message { worker, r#type, run, named, .. } = self.messages[message];
-        if let Some(value) = self.undecided.get(&message) {
-            let said = Said { run: None, cycle: SaidCycle::named(named) };
+        if let Some((value, named_run)) = self.undecided.get(&message) {
+            let said = Said { run: *named_run, cycle: SaidCycle::named(named) };
             return self.decide(worker, r#type, (*value, said), Some(message));
         }
         let number = self.messages.len();
@@ -265,8 +269,9 @@ impl Model {
             Rule::Fails => (Outcome::Failed, Vec::new(), None),
             Rule::Answers(launches, join) => (Outcome::Ruled, launches, join),
         };
-        let chain = self.chain;
-        let message = Message { worker, r#type, at: self.now, run, named, outcome, chain, retries };
+        let (chain, counts_for) = self.chain;
+        let message =
+            Message { worker, r#type, at: self.now, run, named, outcome, chain, counts_for, retries };
         self.messages.push(message);
         let returned = |launches: Vec<Launch>| -> Vec<Wish> {
             launches.into_iter().map(|launch| Wish { launch, after: number, join_cycle: None }).collect()
@@ -387,7 +392,8 @@ impl Model {
             let chain = |message: usize| self.messages[message].chain.unwrap_or(usize::MAX / 2 + message);
             let is_latest = |message: &&usize| {
                 let same = noted.iter().filter(|other| chain(**other) == chain(**message));
-                same.map(|other| self.messages[*other].run).max() == Some(self.messages[**message].run)
+                same.map(|other| self.messages[*other].counts_for).max()
+                    == Some(self.messages[**message].counts_for)
             };
             let fits =
                 |message: &&usize| r#type.is_none_or(|wanted| self.messages[**message].r#type == wanted);
@@ -426,6 +432,33 @@ impl Model {
             return run;
         }
         self.runs[run].retry_of.map_or(run, |before| self.first_attempt(before))
+    }
+
+    /// The chain of a closed run that a message of its worker names, and that run: one whose latest or first run it is, else that of the
+    /// retry that is open.
+    fn chain_of_late_report(&self, worker: usize, said: Said) -> Option<(usize, usize)> {
+        let Some(NamedRun::Run(named)) = said.run else { return None };
+        if !self.runs[named].is_closed() {
+            return None;
+        }
+        let noted = (0..self.messages.len()).filter(|message| self.is_noted(*message));
+        let mut latest: BTreeMap<usize, usize> = BTreeMap::new();
+        for message in noted.map(|message| &self.messages[message]).filter(|message| message.worker == worker)
+        {
+            if let Some((chain, run)) = message.chain.zip(message.counts_for) {
+                latest.entry(chain).and_modify(|latest| *latest = run.max(*latest)).or_insert(run);
+            }
+        }
+        let counted = latest.iter().find(|(chain, run)| **chain == named || **run == named);
+        let mut runs = self.runs.iter().enumerate();
+        let mut retry = || {
+            runs.find(|(_, run)| {
+                run.retry_of == Some(named) && !run.is_closed() && run.launch.worker == worker
+            })
+        };
+        let chain =
+            counted.map(|(chain, _)| *chain).or_else(|| retry().map(|(run, _)| self.first_attempt(run)))?;
+        Some((chain, named))
     }
 
     fn first_attempt(&self, run: usize) -> usize {

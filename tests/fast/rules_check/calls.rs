@@ -58,6 +58,30 @@ function after_awaken(msg) if msg.payload then return {{ worker("keyless", msg.p
 }
 
 #[test]
+fn a_recorded_message_is_tried_with_the_messages_that_had_come_by_then() {
+    let rules = format!(
+        r#"function after_sleep() return {{}} end
+function after_awaken()
+  local before = last("sleep", "success")
+  return {{ worker("keyless", before and before.payload.n + 1 or 0) }}
+end
+{OTHERS}"#
+    );
+    let system = with_rules(&rules).start();
+    assert_eq!(system.send("sleep", "success", "{n: 1}"), "ack");
+    assert_eq!(system.send("awaken", "success", "null"), "ack");
+    assert_eq!(system.send("sleep", "success", "{other: 1}"), "ack");
+    let (_, text) = check(&system, &[]);
+    assert!(!text.contains(" as it was recorded"), "{text}");
+    // This one failed. A later message does not repair that.
+    assert_eq!(system.send("awaken", "success", "null"), "ack");
+    assert_eq!(system.send("sleep", "success", "{n: 2}"), "ack");
+    let (status, text) = check(&system, &[]);
+    assert!(text.contains(" as it was recorded"), "{text}");
+    assert_eq!(status, 1, "{text}");
+}
+
+#[test]
 fn the_checklist_file_stands_in_for_the_journal() {
     let rules = format!(
         "function after_sleep(msg, config, checklist) return {{ worker('awaken', need(checklist, 'logs', 'file')) }} end\n\

@@ -112,6 +112,7 @@ impl Nowcast {
                 worker: worker.to_owned(),
                 r#type: r#type.to_owned(),
                 at: at.parse().unwrap(),
+                steady: None,
                 run: None,
                 origin: None,
                 cycle: label.map(cycle),

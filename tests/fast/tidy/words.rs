@@ -22,6 +22,7 @@ const COVERED: &[&str] = &[
     "crates",
     "benches",
     "fuzz/src",
+    "python",
     "tests",
 ];
 

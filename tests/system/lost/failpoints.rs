@@ -7,7 +7,7 @@ use std::path::Path;
 
 use nowcast::failpoint::{BROKER, MANAGER, MIGRATION};
 use nowcast::store::History;
-use nowcast::store::journal::{EventFilter, EventKind};
+use nowcast::store::journal::{EventFilter, EventKind, OpenItems};
 use nowcast_core::Number;
 
 use crate::support::system::{Builder, System, system};
@@ -242,5 +242,120 @@ fn a_broker_that_dies_between_any_two_steps_loses_and_doubles_nothing_of_our_wor
             ..EventFilter::default()
         };
         assert_eq!(history.events(&filter).expect("events").len(), 1, "{point}");
+    }
+}
+
+/// The failpoints that a manager passes for an operator's command. The first batch that it keeps says which rules are in force; nothing
+/// is to be done after that one.
+const OF_A_COMMAND: [&str; 5] = [
+    "manager: decided=1*off->return",
+    "manager: committed=1*off->return",
+    "manager: kept=1*off->return",
+    "manager: replied=return",
+    "manager: checklist written=return",
+];
+
+/// Those that follow if it launches.
+const OF_ITS_LAUNCHES: [&str; 3] =
+    ["manager: launching=return", "manager: runner started=return", "manager: launched=return"];
+
+/// `tick` writes down its cycle; `awaken` runs until it is stopped.
+const SHOW: &str = "workers: {tick: {command: [sh, -c, 'echo $NOWCAST_CYCLE >> cycles']}, awaken: {command: [sleep, '1000']}}";
+
+/// A message of `sleep` makes a join; a tick follows it, and the end of `awaken`.
+const RULES_OF_CYCLES: &str = "
+local function tick() return worker('tick', '--debug') end
+function after_tick() return {} end
+function after_awaken() return { tick() } end
+function after_sleep(msg)
+  return {}, Join{ name = 'meet', cycle = msg.cycle, wait_for = { 'keyless' }, launch = { tick() } }
+end
+";
+
+fn with_cycles() -> System {
+    system()
+        .worker("tick: {success: it went well, crash: it crashed}")
+        .section(SHOW)
+        .rules(RULES_OF_CYCLES)
+        .start()
+}
+
+/// Replace the manager by one that dies at a failpoint of this command, and that by one that lives. Return whether the command was carried out; if it was
+/// not, it is now.
+fn is_done_though_the_manager_dies(system: &mut System, failpoint: &str, command: &[&str]) -> bool {
+    system.signal("manager", rustix::process::Signal::TERM);
+    system.wait_for_end("manager");
+    let started = system.log("manager").matches("listening...").count();
+    start_failing_manager(system, failpoint);
+    system.wait_for_log_count("manager", "listening...", started + 1);
+    system.operation(command);
+    let status = system.wait_for_end("manager");
+    assert_eq!(status.signal(), Some(9), "{failpoint}: {status} {}", system.describe());
+    system.start_manager(&[]);
+    // What was done already is refused.
+    let (status, text) = system.operation(command);
+    assert!(matches!(status, Some(0 | 1)), "{failpoint}: {text}");
+    status == Some(1)
+}
+
+/// The cycles in which `tick` ran.
+fn cycles_of_ticks(system: &System) -> Vec<String> {
+    let text = fs::read_to_string(system.path("cycles")).unwrap_or_default();
+    let mut cycles: Vec<String> = text.lines().map(str::to_owned).collect();
+    cycles.sort();
+    cycles
+}
+
+fn open_now(system: &System) -> OpenItems {
+    let history = History::open(&system.path("checklist.journal")).expect("the journal");
+    history.open_now().expect("what is open")
+}
+
+#[test]
+fn a_manager_that_dies_during_a_backfill_has_recorded_all_launches_or_no_launch() {
+    let backfill =
+        ["backfill", "tick", "--from", "2026-03-01", "--to", "2026-03-05", "--yes", "--", "--debug"];
+    for point in [&OF_A_COMMAND[..], &OF_ITS_LAUNCHES].concat() {
+        let mut system = with_cycles();
+        let is_done = is_done_though_the_manager_dies(&mut system, point, &backfill);
+        assert_eq!(is_done, !point.contains("decided"), "{point}");
+        system.wait_for(&format!("the runs after {point}"), || {
+            (cycles_of_ticks(&system).len() >= 5 && open_now(&system).runs.is_empty()).then_some(())
+        });
+        let dates = ["2026-03-01", "2026-03-02", "2026-03-03", "2026-03-04", "2026-03-05"];
+        assert_eq!(cycles_of_ticks(&system), dates, "{point}: {}", system.describe());
+    }
+}
+
+#[test]
+fn a_manager_that_dies_while_a_cycle_is_cancelled_or_resumed_does_all_of_it_or_nothing() {
+    for point in [&OF_A_COMMAND[..], &OF_ITS_LAUNCHES].concat() {
+        let mut system = with_cycles();
+        system.operate(&["send", "--cycle", "today", "sleep", "success", "null"]);
+        system.operate(&["launch", "--cycle", "today", "awaken"]);
+        system.wait_for_log("manager", "launching NextWorker(module='awaken'");
+        system.operate(&["launch", "--cycle", "today", "--delay", "10h", "tick", "--debug"]);
+        let cancel = ["cycle", "cancel", "today"];
+        if OF_A_COMMAND.contains(&point) {
+            let is_done = is_done_though_the_manager_dies(&mut system, point, &cancel);
+            assert_eq!(is_done, !point.contains("decided"), "{point}");
+        } else {
+            system.operate(&cancel);
+        }
+        // Its run is stopped, and the launch that follows the crash is parked.
+        let open = system.wait_for(&format!("the end of the runs after {point}"), || {
+            Some(open_now(&system)).filter(|open| open.runs.is_empty() && !open.parked.is_empty())
+        });
+        assert!(open.parked.len() == 1 && open.joins.is_empty(), "{point}: {open:?}");
+        assert_eq!(cycles_of_ticks(&system), [""; 0], "{point}: {}", system.describe());
+
+        let is_done = is_done_though_the_manager_dies(&mut system, point, &["cycle", "resume", "today"]);
+        assert_eq!(is_done, !point.contains("decided"), "{point}");
+        let open = system.wait_for(&format!("the launch after {point}"), || {
+            Some(open_now(&system))
+                .filter(|open| open.runs.is_empty() && !cycles_of_ticks(&system).is_empty())
+        });
+        assert!(open.parked.is_empty() && open.joins.len() == 1, "{point}: {open:?}");
+        assert_eq!(cycles_of_ticks(&system), ["today"], "{point}: {}", system.describe());
     }
 }

@@ -2,7 +2,7 @@
 
 mod checklist;
 mod deep;
-mod failpoints;
+pub mod failpoints;
 mod journal;
 mod kills;
 mod load;

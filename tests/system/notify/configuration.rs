@@ -178,6 +178,12 @@ fn every_error_in_expect_is_explained() {
             "{worker: sleep, by: '06:30', timezone: America/Vancover}",
             "expect: entry 1: timezone: this machine knows no time zone `America/Vancover`; did you mean `America/Vancouver`?",
         ),
+        (
+            "{worker: sleep, by: '06:30', warn at: 0.5}",
+            "expect: entry 1: warn at: 0.5 is not a percentage from 1% to 99%; write it as `warn at: 50%`",
+        ),
+        ("{worker: sleep, by: '06:30', warn at: 100%}", "warn at: \"100%\" is not a percentage"),
+        ("{worker: sleep, by: '06:30', warn at: -5%}", "warn at: \"-5%\" is not a percentage"),
     ] {
         let problem = only(&format!("expect:\n- {item}"));
         assert!(
@@ -187,7 +193,9 @@ fn every_error_in_expect_is_explained() {
     }
     assert!(only("expect: sleep").contains("must be a list of messages"));
     assert_eq!(
-        problems("expect:\n- {worker: sleep, by: '06:30', since: '20:00', days: monday, timezone: UTC}"),
+        problems(
+            "expect:\n- {worker: sleep, by: '06:30', since: '20:00', days: monday, timezone: UTC, warn at: 50%}"
+        ),
         Vec::<String>::new()
     );
 }

@@ -37,6 +37,7 @@ expect: [{{worker: keyless, by: '{}', timezone: UTC}}]",
         evaluated_until,
         late,
         late_cycle: None,
+        at_risk: Vec::new(),
     };
     let changes = vec![Change::Expected(expected)];
     let record = Record { number: Number(1), at: now, event: RecordedEvent::Due, changes };

@@ -1,5 +1,6 @@
 //! Days that a real system made, through edited rules.
 
+use std::path::Path;
 use std::process::Command;
 
 use crate::support::system::{System, system};
@@ -348,4 +349,64 @@ fn a_replay_shows_on_a_terminal_how_far_it_is() {
 
     let (_, text) = system.operation(&arguments);
     assert!(!text.contains("replaying"), "{text}");
+}
+
+/// Rules that ask for a message, and cannot go on without it.
+const RULES_WITH_LAST: &str = "\
+function after_weather()
+  return { NextWorker('upload', { last('rivers', 'success').payload.rule }) }
+end
+";
+
+/// The same without the question.
+const RULES_WITHOUT_LAST: &str = "function after_weather() return { NextWorker('upload') } end\n";
+
+#[test]
+fn a_message_from_before_the_notes_is_not_compared_if_a_rule_calls_last() {
+    let mut system = system()
+        .only_rules(RULES_WITH_LAST)
+        .worker("weather: {success: it came, crash: it crashed}")
+        .file("other.lua", RULES_WITHOUT_LAST)
+        .start();
+    let folder = system.path("checklist.journal");
+    let connect = || rusqlite::Connection::open(folder.join("journal.sqlite")).expect("the journal");
+    let hash: String =
+        connect().query_row("SELECT hash FROM rules", [], |row| row.get(0)).expect("that of the rules");
+    system.signal("manager", rustix::process::Signal::TERM);
+    system.wait_for_end("manager");
+    // A journal from before the notes. All its messages were decided by rules of one hash.
+    std::fs::remove_dir_all(&folder).expect("removed");
+    std::fs::create_dir(&folder).expect("a folder");
+    let fixture =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/journal-version-7/journal.sqlite");
+    std::fs::copy(fixture, folder.join("journal.sqlite")).expect("copied");
+    drop(nowcast::store::Journal::open(&folder).expect("migrated"));
+    let lacks_notes = "the rule asks for last(…), and the messages that it could find then are not known";
+    let not_kept = "the files of the rules of generation 1 were not kept";
+    for (past, on_trial, reason) in [
+        // The rules on trial are the historical ones; the historical rules ask; the rules on trial ask; the historical rules are not known.
+        ((&*hash, Some(RULES_WITH_LAST)), "rules/next_workers.lua", lacks_notes),
+        ((&*hash, Some(RULES_WITH_LAST)), "other.lua", lacks_notes),
+        (("hash 1", Some(RULES_WITHOUT_LAST)), "rules/next_workers.lua", lacks_notes),
+        (("hash 1", None), "rules/next_workers.lua", not_kept),
+    ] {
+        let (hash, text) = past;
+        let journal = connect();
+        journal.execute_batch("DELETE FROM rule_files").expect("removed");
+        journal.execute("UPDATE rules SET hash = ?1", [hash]).expect("written");
+        if let Some(text) = text {
+            let insert =
+                "INSERT INTO rule_files (hash, position, name, text) VALUES (?1, 0, 'next_workers.lua', ?2)";
+            journal.execute(insert, [hash, text]).expect("written");
+        }
+        drop(journal);
+        let replay = ["rules", "replay", "--since", "2026-03-01", "--worker", "weather", "--json"];
+        let (_, text) = system.operation(&[&replay[..], &["--rules", on_trial]].concat());
+        let report: serde_json::Value = serde_json::from_str(&text).expect("one document");
+        let expected = serde_json::json!([{"reason": reason, "messages": [2, 17, 21, 29]}]);
+        assert_eq!(report["not_comparable"], expected, "{hash} {on_trial}: {report}");
+        // A rule that fails since it finds nothing is neither a difference nor another result.
+        let summary = &report["summary"];
+        assert_eq!((&summary["differ"], &summary["not_reproducible"]), (&0.into(), &0.into()), "{report}");
+    }
 }

@@ -40,13 +40,13 @@ impl Decision<'_> {
         let parts = [
             (stopping.len(), "run is stopping", "runs are stopping"),
             (discarded, "pending launch is discarded", "pending launches are discarded"),
-            (closed, "join is discarded", "joins are discarded"),
+            (closed, "join is closed", "joins are closed"),
         ];
         let parts = parts.into_iter().filter(|(count, ..)| *count > 0);
         let parts: Vec<String> = parts.map(|(count, one, many)| counted(count, one, many)).collect();
         let done = if parts.is_empty() { String::new() } else { format!(": {}", parts.join(", ")) };
         let text = format!(
-            "cycle {cycle} is cancelled{done}; later launches of it are parked until nowcast cycle resume {cycle}"
+            "cycle {cycle} is cancelled{done}; later launches of it are parked until \"nowcast cycle resume {cycle}\""
         );
         Ok((text, stopping))
     }
@@ -95,7 +95,7 @@ impl Decision<'_> {
                 continue;
             };
             identity.end = None;
-            (join.requires, join.received) = identity.evaluate(&self.state.cycles);
+            (join.requires, join.received) = identity.evaluate(&self.state.cycles, self.now);
             join.deadline = join.timeout.map(|timeout| self.now.steady.after(timeout));
             released.extend(self.update_identified(join));
         }
@@ -178,9 +178,9 @@ impl Decision<'_> {
         kept.is_some_and(|kept| matches!(kept.mark, Some(CycleMark::Cancelled { .. })))
     }
 
-    fn kept_cycle(&self, cycle: &Cycle) -> Result<KeptCycle, String> {
+    pub(super) fn kept_cycle(&self, cycle: &Cycle) -> Result<KeptCycle, String> {
         let kept = self.state.cycles.get(cycle).cloned();
-        kept.ok_or_else(|| format!("there is no cycle {cycle}; nowcast cycles lists cycles"))
+        kept.ok_or_else(|| format!("there is no cycle {cycle}; \"nowcast cycles\" lists cycles"))
     }
 
     fn runs_of(&self, cycle: &Cycle, is_meant: impl Fn(&Run) -> bool) -> Vec<Run> {

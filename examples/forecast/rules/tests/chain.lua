@@ -28,6 +28,7 @@ describe("weather", function()
     expect_launches{ "grid_weather 00 2026-03-14", "download_weather 06 (delay 2s)" }
     expect_join(Join{
       name = "end of day",
+      cycle = date,
       wait_for = { grid_weather = "success 18", "publish_pages" },
       launch = { worker("rotate_logs") },
       timeout = "30h",

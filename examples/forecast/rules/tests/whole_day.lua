@@ -59,6 +59,16 @@ describe("a whole day", function()
     expect_equal(now():format("%Y-%m-%d"), "2026-03-15")
   end)
 
+  it("counts no message of another day that overlaps with it", function()
+    local later = { "download_weather 00", cycle = "2026-03-15", delay = "1h" }
+    local day = run_day{ start = { first, later }, ends = ends() }
+    for _, cycle in ipairs{ "2026-03-14", "2026-03-15" } do
+      day:expect_order{ "make_forcing " .. cycle, "publish_pages " .. cycle }
+    end
+    day:expect_times("rotate_logs", 2)
+    expect_nothing_waits()
+  end)
+
   it("continues without river data", function()
     local outcomes = ends()
     outcomes.collect_river_data = { type = "failure", after = "1s" }

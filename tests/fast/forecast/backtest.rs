@@ -1,0 +1,155 @@
+//! How good forecasts of the past would have been, on pasts that were lived ahead of time with a fixed seed.
+
+#![allow(clippy::float_cmp, reason = "shares are counts divided by the same number")]
+
+use std::collections::BTreeMap;
+
+use jiff::SignedDuration;
+use nowcast::forecast::backtest::EndRow;
+use nowcast::forecast::{Backtest, Draws, backtest};
+use nowcast::store::History;
+
+use crate::support::builder::{Builder, system};
+use crate::support::past::{Past, PastLaunch, PastRun, reports_after, success_after};
+use crate::support::random::Random;
+use crate::support::system::System;
+
+/// Two chains that meet: an ocean model behind the weather, and satellite pictures that come by the clock.
+const RULES: &str = "
+function after_weather(msg)
+  if msg.type == 'success' then
+    local launches = { NextWorker('ocean', { '--run-date', msg.payload }) }
+    for number = 1, 12 do
+      launches[#launches + 1] = NextWorker('waves', { tostring(number), '--run-date', msg.payload })
+    end
+    return launches
+  end
+  return {}
+end
+local function tracks(msg)
+  if not msg.type:find('^success') then return {} end
+  return {}, Join{
+    name = 'tracks', cycle = msg.cycle, timeout = '20h',
+    wait_for = { ocean = 'success', satellite = 'success' },
+    launch = { NextWorker('tracks') },
+  }
+end
+function after_ocean(msg) return tracks(msg) end
+function after_satellite(msg) return tracks(msg) end
+function after_waves(msg) return {} end
+function after_tracks(msg)
+  if msg.type == 'success' then return { NextWorker('plots') } end
+  return {}
+end
+function after_plots(msg) return {} end
+";
+
+fn two_chains() -> Builder {
+    let worker = |name: &str| {
+        format!("{name}: {{checklist key: {name}, success: done, failure: failed, crash: crashed}}")
+    };
+    let mut builder = system();
+    for name in ["weather", "ocean", "waves", "satellite", "tracks", "plots"] {
+        builder = builder.worker(&worker(name));
+    }
+    builder
+        .only_rules(RULES)
+        .section("workers:\n  ocean: {retries: 1, retry delay: 5m}")
+        .section(
+            "scheduled workers:
+  - weather: {every: day, at: '06:00', timezone: UTC, cycle: '%Y-%m-%d'}
+  - satellite: {every: day, at: '07:00', timezone: UTC, cycle: '%Y-%m-%d'}",
+        )
+        .section("expect:\n  - {worker: plots, type: success, by: '11:15', timezone: UTC, cycle: '%Y-%m-%d'}")
+}
+
+/// Days on which everything shares a slowness, Mondays are slow, some ocean models fail and a few runs take very long.
+struct Days {
+    random: Random,
+    /// The slowness of each cycle, by its label.
+    slowness: BTreeMap<String, f64>,
+}
+
+impl Days {
+    fn new(seed: u64) -> Self {
+        Self { random: Random::of(seed, 0), slowness: BTreeMap::new() }
+    }
+
+    /// A number from 0 to 1.
+    fn uniform(&mut self) -> f64 {
+        f64::from(u32::try_from(self.random.below(1_000_000)).expect("small")) / 1e6
+    }
+
+    fn go(&mut self, launch: &PastLaunch<'_>) -> PastRun {
+        let cycle = launch.cycle.expect("a cycle").to_string();
+        if !self.slowness.contains_key(&cycle) {
+            let is_monday = launch.at.weekday() == jiff::civil::Weekday::Monday;
+            // A heavy tail: one day of twenty is much slower.
+            let tail = if self.uniform() < 0.05 { 1.0 / (0.2 + self.uniform()) } else { 0.0 };
+            let slowness = 0.8 + 0.5 * self.uniform() + tail + if is_monday { 0.4 } else { 0.0 };
+            self.slowness.insert(cycle.clone(), slowness);
+        }
+        let slowness = self.slowness[&cycle] * (0.75 + 0.5 * self.uniform());
+        match launch.worker.name() {
+            "weather" => reports_after(20.0 * slowness, "success", &format!("'{cycle}'")),
+            "ocean" if launch.attempt == 1 && self.uniform() < 0.15 => {
+                reports_after(30.0 * slowness, "failure", "~")
+            }
+            "ocean" => success_after(150.0 * slowness),
+            "waves" => success_after(60.0 * slowness),
+            // It waits for the picture, which comes at about ten.
+            "satellite" => success_after(180.0 + 20.0 * self.uniform()),
+            "tracks" => success_after(40.0 * slowness),
+            "plots" => success_after(10.0 * slowness),
+            other => panic!("{other} is not launched"),
+        }
+    }
+}
+
+fn days(seed: u64, until: &str) -> (System, Past) {
+    let system = two_chains().prepare();
+    let mut past = Past::new(&system, "2026-01-01T00:00[UTC]");
+    let mut days = Days::new(seed);
+    past.live(until, &mut |launch| Some(days.go(&launch)));
+    (system, past)
+}
+
+fn scored(past: &Past, days: i64, draws: u32) -> Backtest {
+    let history = History::open(&past.config().journal.folder).expect("a journal");
+    let draws = Draws { count: draws, seed: 11, limit: None };
+    let span = SignedDuration::from_hours(24 * days);
+    backtest(past.config(), &history, &past.now().into(), span, draws).expect("a backtest")
+}
+
+fn all(rows: &[EndRow]) -> &EndRow {
+    rows.iter().find(|row| row.worker.is_none() && row.group.is_none()).expect("a row of all")
+}
+
+#[test]
+fn thirty_days_with_their_real_ends_have_the_same_launches() {
+    // From the end of January on, so that a month ends.
+    let (_system, past) = days(1, "2026-03-02T05:00[UTC]");
+    let result = scored(&past, 30, 20);
+    assert_eq!(result.forecasts, 30, "{result:#?}");
+    assert_eq!(result.differences, Vec::<String>::new());
+    let launches = result.with_real_ends;
+    assert!(launches.happened > 500, "{launches:?}");
+    assert_eq!((launches.recall, launches.precision), (1.0, 1.0), "{launches:?}");
+}
+
+#[test]
+fn free_forecasts_are_calibrated_and_better_than_medians_and_base_rates() {
+    let (_system, past) = days(2, "2026-07-01T05:00[UTC]");
+    let result = scored(&past, 120, 50);
+    let launches = result.free;
+    assert!(launches.recall > 0.95 && launches.precision > 0.95, "{launches:?}");
+    let (ends, running) = (all(&result.ends), all(&result.running));
+    assert!(ends.score.ends >= 2_000 && running.score.ends >= 2_000, "{ends:?} {running:?}");
+    for row in [ends, running] {
+        assert!((0.75..=0.85).contains(&row.coverage), "{row:?}");
+    }
+    let (crps, medians) = (ends.crps_seconds.expect("ends"), ends.medians_seconds.expect("ends"));
+    assert!(crps < 0.7 * medians, "{crps} s, sums of medians {medians} s");
+    let lateness = result.lateness;
+    assert!(lateness.late >= 20 && lateness.brier < 0.8 * lateness.brier_of_base_rate, "{lateness:?}");
+}
