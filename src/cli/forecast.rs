@@ -50,7 +50,7 @@ pub(super) struct Args {
     /// End of the forecast, such as 18:00, 2026-03-14 06:00 or 12h [default: 24h after its beginning]
     #[arg(long, value_name = "TIME", value_parser = future_time)]
     until: Option<FutureTime>,
-    /// Begin with the schedule of this date, with nothing open, and not now
+    /// Begin at the first moment of this date, with nothing open, and follow the schedule
     #[arg(long, value_name = "DATE", value_parser = date)]
     at: Option<Date>,
     /// Number of simulated futures
