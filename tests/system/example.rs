@@ -134,7 +134,7 @@ fn a_day_goes_as_it_was_foretold() {
     let runs = json(&["runs", "--cycle", &day, "-n", "100", "--json"]);
     assert_eq!(launches(&forecast["runs"]), launches(&runs), "{forecast}");
     // With the model failing, the next day has no pages. The joins of this one are complete, and would not launch again.
-    let next = tomorrow.tomorrow().and_then(|day| day.tomorrow()).expect("a date").to_string();
+    let next = tomorrow.tomorrow().and_then(jiff::civil::Date::tomorrow).expect("a date").to_string();
     let what_if =
         json(&["forecast", "--at", &next, "--until", "36h", "--fail", "run_model", "--runs", "5", "--json"]);
     let changed = what_if["changed_runs"].as_array().expect("a list");
