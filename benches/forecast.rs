@@ -50,7 +50,7 @@ fn main() {
         let messages: usize = measured(what, || {
             let mut messages = 0;
             for draw in 0..1_000 {
-                let trace = simulation.run(draw, &|| false).expect("readable").expect("in time");
+                let trace = simulation.run(draw, &|| false).expect("readable").expect("in time").trace;
                 messages += trace.runs.iter().filter(|run| run.reported.is_some()).count();
             }
             messages

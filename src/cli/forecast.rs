@@ -50,7 +50,7 @@ pub(super) struct Args {
     /// End of the forecast, such as 18:00, 2026-03-14 06:00 or 12h [default: 24h after its beginning]
     #[arg(long, value_name = "TIME", value_parser = future_time)]
     until: Option<FutureTime>,
-    /// Begin with the schedule of this date, with nothing open, and not now
+    /// Begin at the first moment of this date, with nothing open, and follow the schedule
     #[arg(long, value_name = "DATE", value_parser = date)]
     at: Option<Date>,
     /// Number of simulated futures
@@ -133,7 +133,7 @@ pub(super) fn run(args: &Args) -> ExitCode {
             if args.common.json {
                 return Ok(print::json(&forecast));
             }
-            return Ok(print::lines(&lines(&forecast, context, &Terminal::of_stdout())));
+            return Ok(print::lines(&lines(args, &forecast, context, &Terminal::of_stdout())));
         }
         let mut comparison =
             compare(&context.config, &context.history, &context.time, &rules, &supposed, &options)?;
@@ -145,7 +145,7 @@ pub(super) fn run(args: &Args) -> ExitCode {
         if args.common.json {
             return Ok(print::json(&comparison));
         }
-        Ok(print::lines(&compared_lines(&comparison, context, &Terminal::of_stdout())))
+        Ok(print::lines(&compared_lines(args, &comparison, context, &Terminal::of_stdout())))
     })
 }
 
@@ -205,8 +205,8 @@ impl SupposedOptions {
 }
 
 /// The whole forecast.
-fn lines(forecast: &Forecast, context: &ViewContext, terminal: &Terminal) -> Vec<String> {
-    let mut lines = terminal.wrap(&headline(forecast, context), 2);
+fn lines(args: &Args, forecast: &Forecast, context: &ViewContext, terminal: &Terminal) -> Vec<String> {
+    let mut lines = terminal.wrap(&args.headline(forecast, context), 2);
     section(&mut lines, "RUNS", run_table(&forecast.runs, context).lines(terminal), terminal);
     if forecast.runs.is_empty() {
         lines.push("no runs are predicted".to_owned());
@@ -218,8 +218,13 @@ fn lines(forecast: &Forecast, context: &ViewContext, terminal: &Terminal) -> Vec
 }
 
 /// What is supposed changes.
-fn compared_lines(comparison: &Comparison, context: &ViewContext, terminal: &Terminal) -> Vec<String> {
-    let mut lines = terminal.wrap(&headline(&comparison.forecast, context), 2);
+fn compared_lines(
+    args: &Args,
+    comparison: &Comparison,
+    context: &ViewContext,
+    terminal: &Terminal,
+) -> Vec<String> {
+    let mut lines = terminal.wrap(&args.headline(&comparison.forecast, context), 2);
     let mut table = Table::new(&["RUN", "CYCLE", "PROBABILITY", "BEGIN", "END", "FAILS"]);
     for change in &comparison.changed_runs {
         table.row(changed_run(change, context));
@@ -244,13 +249,19 @@ fn compared_lines(comparison: &Comparison, context: &ViewContext, terminal: &Ter
     lines
 }
 
-fn headline(forecast: &Forecast, context: &ViewContext) -> String {
-    let Forecast { draws, past_runs, past_cycles, .. } = forecast;
-    format!(
-        "forecast from {} to {}: {draws} simulated futures, drawn from {past_runs} runs of {past_cycles} cycles or days",
-        times::minute(forecast.begin, &context.now),
-        times::minute(forecast.until, &context.now)
-    )
+impl Args {
+    /// Return the line that says of what this is a forecast.
+    fn headline(&self, forecast: &Forecast, context: &ViewContext) -> String {
+        let Forecast { draws, past_runs, past_cycles, .. } = forecast;
+        let from = self.at.map(|date| format!(" from {date}")).unwrap_or_default();
+        let until = match self.until {
+            Some(_) => format!("until {}", times::minute(forecast.until, &context.now)),
+            None => format!("for {} hours", start::USUAL_HOURS),
+        };
+        format!(
+            "forecast{from} {until}: {draws} simulated futures, drawn from {past_runs} runs of {past_cycles} cycles or days"
+        )
+    }
 }
 
 fn section(lines: &mut Vec<String>, heading: &str, table: Vec<String>, terminal: &Terminal) {

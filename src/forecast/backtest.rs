@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp, ZonedDateTime};
 use serde::Serialize;
@@ -308,7 +309,7 @@ impl<'a> Scorer<'a> {
         self.result.free.add(happened.len(), foretold.len(), both);
     }
 
-    fn score_ends(&mut self, start: &Start, traces: &[Trace], keys: &[(RunKey, &PastRun)]) {
+    fn score_ends(&mut self, start: &Start, traces: &[Arc<Trace>], keys: &[(RunKey, &PastRun)]) {
         let begin = start.begin.timestamp();
         let mut foretold: BTreeMap<&RunKey, Vec<Timestamp>> = BTreeMap::new();
         for run in traces.iter().flat_map(|trace| &trace.runs) {

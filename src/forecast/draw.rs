@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use jiff::Timestamp;
 use jiff::civil::{Date, Weekday};
 
-use super::chance::Chance;
+use super::chance::{Chance, Choice, Purpose};
 use super::ends::Ends;
 use super::history::{CycleIndex, CycleKey, PastCycle, PastEnd, PastRun, PastRuns, RunIndex};
 use super::like::{LikeId, Likeness};
@@ -117,10 +117,16 @@ impl<'a> Odds<'a> {
         self.past
     }
 
+    /// Return the random numbers of a draw.
+    #[must_use]
+    pub fn chance(&self, draw: u32) -> Chance {
+        Chance::new(self.seed, draw)
+    }
+
     /// Begin a draw.
     #[must_use]
     pub fn draw(&self, number: u32) -> Draw<'a, '_> {
-        Draw { odds: self, chance: Chance::new(self.seed, number), cycle_of: BTreeMap::new() }
+        Draw { odds: self, chance: self.chance(number), cycle_of: BTreeMap::new(), chosen: Vec::new() }
     }
 
     fn ends(&self, like: LikeId) -> Ends {
@@ -206,6 +212,8 @@ pub struct Draw<'a, 'b> {
     chance: Chance,
     /// The past cycle that each cycle goes as.
     cycle_of: BTreeMap<CycleKey, CycleIndex>,
+    /// What was chosen, in order.
+    chosen: Vec<(Choice, usize)>,
 }
 
 impl<'a> Draw<'a, '_> {
@@ -225,13 +233,12 @@ impl<'a> Draw<'a, '_> {
         let Some(like) = odds.past.likenesses().find(&drawn.key.like) else {
             return Ok(RunOutcome::NoHistory);
         };
-        let chance = self.chance_of(&drawn.key.cycle).of_text(&drawn.key.like.worker);
-        let chance = chance.of(like.index() as u64).of(drawn.key.attempt.into()).of(drawn.key.ordinal as u64);
-        let counterpart = self.cycle(&drawn.key.cycle, like, drawn.launched);
-        let counterpart = counterpart.and_then(|cycle| odds.counterpart(cycle, like, drawn.key));
-        let is_preferred = |run: &PastRun| {
-            drawn.preferred.is_none_or(|preferred| run.messages.iter().any(|sent| *sent.r#type == *preferred))
-        };
+        let reported = |run: &PastRun, r#type: &str| run.messages.iter().any(|sent| *sent.r#type == *r#type);
+        let mut preferred = drawn.preferred;
+        preferred.take_if(|r#type| !odds.alike(like).any(|index| reported(odds.past.run(index), r#type)));
+        let is_preferred = |run: &PastRun| preferred.is_none_or(|r#type| reported(run, r#type));
+        let cycle = self.cycle(&drawn.key.cycle, like, drawn.launched);
+        let counterpart = cycle.and_then(|cycle| odds.counterpart(cycle, like, drawn.key));
         // It ends later than that.
         let mut bound = drawn.ran_until;
         if let Some(run) = counterpart.filter(|run| is_preferred(run)) {
@@ -250,16 +257,31 @@ impl<'a> Draw<'a, '_> {
         let mut alike: Vec<&PastRun> = odds.alike(like).map(|index| odds.past.run(index)).collect();
         restrict_runs(&mut alike, |run| run.attempt == drawn.key.attempt);
         restrict_runs(&mut alike, is_preferred);
+        self.outcome_among(alike, like, drawn, bound, is_usable)
+    }
+
+    /// Draw the outcome of a run from those that are alike and end after a moment. Of one that was censored, the share goes to those that
+    /// ran longer: so the odds are those of Kaplan and Meier.
+    fn outcome_among<E>(
+        &mut self,
+        mut alike: Vec<&'a PastRun>,
+        like: LikeId,
+        drawn: RunToDraw<'_>,
+        mut bound: Option<Timestamp>,
+        mut is_usable: impl FnMut(&PastRun) -> Result<bool, E>,
+    ) -> Result<RunOutcome<'a>, E> {
+        let key = drawn.key;
+        let purpose = purpose_of(&key.cycle).of_text(&key.like.worker).of(like.index() as u64);
+        let purpose = purpose.of(key.attempt.into()).of(key.ordinal as u64);
         let mut known = alike.iter().filter(|run| matches!(run.end, PastEnd::Ended { .. })).count();
-        // Of a run that was censored, the share goes to those that ran longer: so the odds are those of Kaplan and Meier.
         for step in 0.. {
-            alike.retain(|run| bound.is_none_or(|bound| odds.end(run, drawn.launched) > bound));
+            alike.retain(|run| bound.is_none_or(|bound| self.odds.end(run, drawn.launched) > bound));
             if alike.is_empty() {
                 break;
             }
-            let picked = chance.of(step).pick(alike.len());
+            let picked = self.pick(purpose.of(step), alike.len());
             let run = alike[picked];
-            let end = odds.end(run, drawn.launched);
+            let end = self.odds.end(run, drawn.launched);
             match &run.end {
                 PastEnd::Ended { ending, .. } if is_usable(run)? => {
                     return Ok(RunOutcome::As(run, end, ending.clone()));
@@ -274,11 +296,17 @@ impl<'a> Draw<'a, '_> {
         Ok(if known > 0 { RunOutcome::LongerThanEver } else { RunOutcome::NoHistory })
     }
 
-    fn chance_of(&self, cycle: &CycleKey) -> Chance {
-        match cycle {
-            CycleKey::Label(label) => self.chance.of(1).of_text(label.as_str()),
-            CycleKey::Day(day) => self.chance.of(2).of_text(&day.to_string()),
-        }
+    /// Return what was chosen, in order. Draws that choose the same are the same future.
+    #[must_use]
+    pub fn into_chosen(self) -> Vec<(Choice, usize)> {
+        self.chosen
+    }
+
+    fn pick(&mut self, purpose: Purpose, count: usize) -> usize {
+        let choice = Choice { purpose, count };
+        let picked = self.chance.pick(choice);
+        self.chosen.push((choice, picked));
+        picked
     }
 
     /// The past cycle that a cycle goes as; `None` if there is none with such a run, and none was taken before.
@@ -287,9 +315,20 @@ impl<'a> Draw<'a, '_> {
             return Some(self.odds.past.cycle(*known));
         }
         let candidates = self.odds.candidates(key, like, launched);
-        let taken = *candidates.get(self.chance_of(key).pick(candidates.len()))?;
+        if candidates.is_empty() {
+            return None;
+        }
+        let taken = candidates[self.pick(purpose_of(key), candidates.len())];
         self.cycle_of.insert(key.clone(), taken);
         Some(self.odds.past.cycle(taken))
+    }
+}
+
+/// What the choices for a cycle are for.
+fn purpose_of(cycle: &CycleKey) -> Purpose {
+    match cycle {
+        CycleKey::Label(label) => Purpose::default().of(1).of_text(label.as_str()),
+        CycleKey::Day(day) => Purpose::default().of(2).of_text(&day.to_string()),
     }
 }
 

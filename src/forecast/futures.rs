@@ -1,13 +1,16 @@
-//! Simulates all draws of a forecast, in as many threads as there are cores. The result does not depend on their number.
+//! Simulates all draws of a forecast, in as many threads as there are cores. The result does not depend on their number. Futures that are
+//! the same are simulated once.
 
 use std::num::NonZero;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::draw::Odds;
 use super::history::SentMessages;
-use super::simulate::{Simulation, Trace};
+use super::known::KnownFutures;
+use super::simulate::{Simulated, Simulation, Trace};
 use super::start::{ForecastError, ForecastRules, Start};
 use super::what_if::WhatIf;
 use crate::store::History;
@@ -34,7 +37,7 @@ pub fn simulate(
     rules: &ForecastRules,
     what_if: &WhatIf,
     draws: Draws,
-) -> Result<Vec<Trace>, ForecastError> {
+) -> Result<Vec<Arc<Trace>>, ForecastError> {
     let odds = Odds::new(&start.past, &start.running, draws.seed, start.begin.timestamp(), start.today);
     simulate_by(start, &odds, rules, what_if, draws)
 }
@@ -49,39 +52,50 @@ pub fn simulate_by(
     rules: &ForecastRules,
     what_if: &WhatIf,
     draws: Draws,
-) -> Result<Vec<Trace>, ForecastError> {
+) -> Result<Vec<Arc<Trace>>, ForecastError> {
     let begun = Instant::now();
     let has_failed = AtomicBool::new(false);
     let is_over = || {
         let is_late = draws.limit.is_some_and(|limit| begun.elapsed() > limit);
         is_late || has_failed.load(Ordering::Relaxed)
     };
-    let cores =
-        draws.threads.map_or_else(|| thread::available_parallelism().map_or(1, NonZero::get), NonZero::get);
-    let count = usize::try_from(draws.count).unwrap_or(usize::MAX);
-    let threads = cores.clamp(1, count.max(1));
-    let share = |thread: usize| -> Result<Vec<(usize, Trace)>, ForecastError> {
+    let known = Mutex::new(KnownFutures::default());
+    let next = AtomicU32::new(0);
+    let share = || -> Result<Vec<(u32, Arc<Trace>)>, ForecastError> {
         let engine = rules.load()?;
         let sent = SentMessages::new(History::open(&start.journal)?);
         let mut simulation = Simulation::new(start, odds, what_if, &engine, sent);
         let mut traces = Vec::new();
-        for (index, draw) in (0..count).zip(0..draws.count).skip(thread).step_by(threads) {
-            match simulation.run(draw, &is_over)? {
-                Some(trace) => traces.push((index, trace)),
-                None => break,
+        loop {
+            let draw = next.fetch_add(1, Ordering::Relaxed);
+            if draw >= draws.count || is_over() {
+                return Ok(traces);
             }
+            if let Some(trace) = locked(&known).find(odds.chance(draw)) {
+                traces.push((draw, trace));
+                continue;
+            }
+            let Some(Simulated { trace, chosen }) = simulation.run(draw, &is_over)? else {
+                return Ok(traces);
+            };
+            let trace = Arc::new(trace);
+            locked(&known).add(&chosen, trace.clone());
+            traces.push((draw, trace));
         }
-        Ok(traces)
     };
-    let share = |thread| {
-        let traces = share(thread);
+    let share = || {
+        let traces = share();
         // The others need not go on.
         has_failed.fetch_or(traces.is_err(), Ordering::Relaxed);
         traces
     };
+    let threads = draws.threads.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZero::get);
+    let threads = threads.min(usize::try_from(draws.count).unwrap_or(usize::MAX));
     let shares = thread::scope(|scope| {
-        let others: Vec<_> = (1..threads).map(|thread| scope.spawn(move || share(thread))).collect();
-        let mut shares = vec![share(0)];
+        // Where the system has no more threads, fewer simulate.
+        let other = |_| thread::Builder::new().spawn_scoped(scope, share).ok();
+        let others: Vec<_> = (1..threads).filter_map(other).collect();
+        let mut shares = vec![share()];
         for other in others {
             match other.join() {
                 Ok(share) => shares.push(share),
@@ -94,8 +108,13 @@ pub fn simulate_by(
     for share in shares {
         traces.extend(share?);
     }
-    traces.sort_by_key(|(index, _)| *index);
+    traces.sort_by_key(|(draw, _)| *draw);
     // Without gaps, so that a forecast that was cut short is one of fewer draws.
-    let complete = traces.into_iter().enumerate().take_while(|(position, (index, _))| position == index);
+    let complete = (0..).zip(traces).take_while(|(position, (draw, _))| position == draw);
     Ok(complete.map(|(_, (_, trace))| trace).collect())
+}
+
+fn locked(known: &Mutex<KnownFutures>) -> MutexGuard<'_, KnownFutures> {
+    // It is never left half changed.
+    known.lock().unwrap_or_else(PoisonError::into_inner)
 }

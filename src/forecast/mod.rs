@@ -14,6 +14,7 @@ pub mod ends;
 pub mod foretellable;
 pub mod futures;
 pub mod history;
+pub mod known;
 pub mod like;
 pub mod range;
 pub mod score;

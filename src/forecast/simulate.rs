@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::chance::Choice;
 use super::dates;
 use super::draw::{Draw, Odds, RunKey, RunOutcome, RunToDraw};
 use super::history::{CycleKey, PastRun, SentMessage, SentMessages};
@@ -46,6 +47,15 @@ pub struct Trace {
     pub failed_rules: Vec<(String, String)>,
     /// Whether it has more events than are simulated, so that it ends early.
     pub is_endless: bool,
+}
+
+/// A simulated future with the choices that led to it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Simulated {
+    /// The future.
+    pub trace: Trace,
+    /// The choices in their order, each with what was picked.
+    pub chosen: Vec<(Choice, usize)>,
 }
 
 /// A run of a simulated future.
@@ -147,7 +157,7 @@ impl<'a> Simulation<'a> {
     ///
     /// # Errors
     /// The journal cannot be read.
-    pub fn run(&mut self, draw: u32, is_over: &dyn Fn() -> bool) -> Result<Option<Trace>, ForecastError> {
+    pub fn run(&mut self, draw: u32, is_over: &dyn Fn() -> bool) -> Result<Option<Simulated>, ForecastError> {
         let start = self.start;
         let mut state = start.state.clone();
         hold(&mut state, self.what_if);
@@ -164,7 +174,7 @@ impl<'a> Simulation<'a> {
         future.begin()?;
         let ended = future.go_on(is_over)?;
         future.finish();
-        Ok(ended.then_some(future.trace))
+        Ok(ended.then(|| Simulated { trace: future.trace, chosen: future.draw.into_chosen() }))
     }
 
     /// What a past run sent, with its dates moved by days.

@@ -48,7 +48,7 @@ pub const LONGEST_DAYS: i64 = 31;
 const MOST_READS: usize = 5;
 
 /// The usual forecast, in hours: the rest of the day and the night.
-const USUAL_HOURS: i64 = 24;
+pub const USUAL_HOURS: i64 = 24;
 
 /// Rules, ready to be loaded in each thread.
 #[derive(Debug, Clone)]

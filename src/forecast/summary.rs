@@ -1,6 +1,7 @@
 //! [`Forecast`]: what the simulated futures have in common. Its keys are those of the JSON; `docs/forecast.md` lists them.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -174,7 +175,7 @@ impl Forecast {
 
     /// Sum up simulated futures.
     #[must_use]
-    pub fn sum_up(start: &Start, draws: Draws, traces: &[Trace]) -> Self {
+    pub fn sum_up(start: &Start, draws: Draws, traces: &[Arc<Trace>]) -> Self {
         let paths = Paths::new(traces);
         let mut runs: Vec<RunForecast> =
             paths.runs.values().map(|found| of_run(start, traces, &paths, found)).collect();
@@ -207,7 +208,7 @@ type RunPlaces = Vec<(usize, usize)>;
 
 /// The runs of all futures, each with its number and its places, for the paths that lead to them.
 struct Paths<'a> {
-    traces: &'a [Trace],
+    traces: &'a [Arc<Trace>],
     runs: BTreeMap<&'a RunKey, (usize, RunPlaces)>,
     /// A launch of each as text, by number.
     names: Vec<String>,
@@ -216,7 +217,7 @@ struct Paths<'a> {
 }
 
 impl<'a> Paths<'a> {
-    fn new(traces: &'a [Trace]) -> Self {
+    fn new(traces: &'a [Arc<Trace>]) -> Self {
         let mut paths = Self { traces, runs: BTreeMap::new(), names: Vec::new(), numbers: Vec::new() };
         for (future, trace) in traces.iter().enumerate() {
             let mut numbers = Vec::with_capacity(trace.runs.len());
@@ -270,7 +271,7 @@ fn shown(worker: &NextWorker) -> String {
 
 fn of_run(
     start: &Start,
-    traces: &[Trace],
+    traces: &[Arc<Trace>],
     paths: &Paths<'_>,
     (_, places): &(usize, RunPlaces),
 ) -> RunForecast {
@@ -326,7 +327,7 @@ fn of_deadline(
     start: &Start,
     deadline: &OpenDeadline,
     index: usize,
-    traces: &[Trace],
+    traces: &[Arc<Trace>],
     paths: &Paths<'_>,
 ) -> ExpectationForecast {
     let at = deadline.at.timestamp();
@@ -360,7 +361,7 @@ fn of_deadline(
     }
 }
 
-fn failed_rules(traces: &[Trace]) -> Vec<FailedRule> {
+fn failed_rules(traces: &[Arc<Trace>]) -> Vec<FailedRule> {
     let mut found: BTreeMap<&str, (&str, Vec<usize>)> = BTreeMap::new();
     for (future, trace) in traces.iter().enumerate() {
         for (message, reason) in &trace.failed_rules {
