@@ -7,13 +7,13 @@ use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use zmq::{Context, POLLIN, PollItem, Socket, SocketEvent, SocketType};
+use zmq::{Context, POLLIN, PollItem, SocketEvent, SocketType};
 
 use crate::config::{Config, CurveSettings, ReloadConfig};
 use crate::net::curve::{self, CurveServer, KeyError};
 use crate::net::port_access;
 use crate::net::rare_line::RareLine;
-use crate::net::{Monitor, socket};
+use crate::net::{MonitoredSocket, socket};
 use crate::signals::Signals;
 use crate::store::Presence;
 use nowcast_core::Signal;
@@ -55,11 +55,9 @@ const LAST_LINES_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The log aggregator with its subscriptions.
 pub struct Aggregator {
-    socket: Socket,
+    socket: MonitoredSocket,
     /// The keys with which the socket was made.
     curve: Option<CurveSettings>,
-    // Declared after the socket that it watches, so that it is dropped after it.
-    monitor: Monitor,
     /// The addresses that the socket is connected to.
     endpoints: Vec<String>,
     /// The handshakes that a publisher ended since the last one that succeeded, by its address.
@@ -100,11 +98,10 @@ impl Aggregator {
             SocketEvent::HANDSHAKE_FAILED_PROTOCOL,
             SocketEvent::HANDSHAKE_FAILED_NO_DETAIL,
         ];
-        let monitor = Monitor::start(&context, &socket, "publishers", &events)?;
+        let socket = MonitoredSocket::start(&context, socket, "publishers", &events)?;
         let mut aggregator = Self {
             socket,
             curve: config.zmq.curve.clone(),
-            monitor,
             endpoints: Vec::new(),
             failed_handshakes: BTreeMap::new(),
             rejecting: BTreeSet::new(),
@@ -128,7 +125,7 @@ impl Aggregator {
             let mut items = [
                 self.socket.as_poll_item(POLLIN),
                 PollItem::from_fd(signals.as_raw_fd(), POLLIN),
-                self.monitor.as_poll_item(),
+                self.socket.event_poll_item(),
             ];
             // The manager may create the folder later.
             let timeout = if self.presence.announce(&self.journal) { -1 } else { FOLDER_INTERVAL };
@@ -157,7 +154,7 @@ impl Aggregator {
     /// explicit rejection, or with a publisher that encrypts otherwise, it does not.
     fn note_handshakes(&mut self) -> zmq::Result<()> {
         for _ in 0..TURN {
-            let Some((event, address)) = self.monitor.next_with_address()? else { break };
+            let Some((event, address)) = self.socket.next_event_with_address()? else { break };
             match event {
                 SocketEvent::HANDSHAKE_SUCCEEDED => _ = self.failed_handshakes.remove(&address),
                 SocketEvent::HANDSHAKE_FAILED_NO_DETAIL => {

@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 
 use jiff::SignedDuration;
-use zmq::{Context, PollItem, Socket, SocketEvent, SocketType};
+use zmq::{Context, PollItem, SocketEvent, SocketType};
 
 use super::ManagerError;
 use super::endpoints::Endpoints;
@@ -17,7 +17,7 @@ use crate::failpoint;
 use crate::net::broker_state::QUESTION;
 use crate::net::curve::{self, CurveServer, KeyError};
 use crate::net::manager_identity::HEARTBEAT_TIMEOUT;
-use crate::net::{Envelope, ManagerIdentity, Monitor, envelope, socket};
+use crate::net::{Envelope, ManagerIdentity, MonitoredSocket, envelope, socket};
 use nowcast_core::message::Message;
 use nowcast_core::{RequestId, Ticket};
 use pylogging::Logger;
@@ -34,11 +34,7 @@ const MAX_RECONNECT: i32 = 1_000;
 /// The connection to the broker, and the requests that wait for a reply.
 pub(super) struct BrokerConnection {
     // Declared before the context, so that it is dropped before it.
-    socket: Socket,
-    // Declared after the socket that it watches, so that it is dropped after it.
-    monitor: Monitor,
-    /// The monitor of the previous socket. `libzmq` closes a socket later, and its thread waits if it cannot report an event until then.
-    previous_monitor: Option<Monitor>,
+    socket: MonitoredSocket,
     /// How many sockets there have been.
     sockets: u32,
     /// How the socket introduces this manager.
@@ -59,13 +55,13 @@ pub(super) struct BrokerConnection {
     log: Logger,
 }
 
-/// Make a socket that is not connected yet, and its monitor. `number` is one that no other socket of the context had.
+/// Make a socket that is not connected yet. `number` is one that no other socket of the context had.
 fn open(
     context: &Context,
     routing_id: &str,
     number: u32,
     curve: Option<&CurveSettings>,
-) -> Result<(Socket, Monitor), KeyError> {
+) -> Result<MonitoredSocket, KeyError> {
     let socket = context.socket(SocketType::ROUTER)?;
     curve::secure_client(&socket, curve, CurveServer::Broker)?;
     // A ROUTER silently discards messages over its limit, so there is no limit; with MANDATORY it reports that the
@@ -87,8 +83,7 @@ fn open(
         SocketEvent::HANDSHAKE_FAILED_AUTH,
         SocketEvent::DISCONNECTED,
     ];
-    let monitor = Monitor::start(context, &socket, &format!("broker-{number}"), &events)?;
-    Ok((socket, monitor))
+    Ok(MonitoredSocket::start(context, socket, &format!("broker-{number}"), &events)?)
 }
 
 impl BrokerConnection {
@@ -96,11 +91,9 @@ impl BrokerConnection {
     pub(super) fn new(identity: ManagerIdentity, zmq: &Zmq, log: Logger) -> Result<Self, KeyError> {
         let context = Context::new();
         let routing_id = identity.to_routing_id();
-        let (socket, monitor) = open(&context, &routing_id, 1, zmq.curve.as_ref())?;
+        let socket = open(&context, &routing_id, 1, zmq.curve.as_ref())?;
         Ok(Self {
             socket,
-            monitor,
-            previous_monitor: None,
             sockets: 1,
             routing_id,
             refusal: Refusal::new(identity, log.clone()),
@@ -149,7 +142,7 @@ impl BrokerConnection {
         }
         self.last_turn = now;
         let mut is_refused = false;
-        while let Some((event, address)) = self.monitor.next_with_address()? {
+        while let Some((event, address)) = self.socket.next_event_with_address()? {
             if event == SocketEvent::HANDSHAKE_FAILED_AUTH {
                 return Err(ManagerError::Rejected { address });
             }
@@ -182,11 +175,10 @@ impl BrokerConnection {
             HEARTBEAT_TIMEOUT.as_secs()
         ));
         self.sockets += 1;
-        let (socket, monitor) = open(&self.context, &self.routing_id, self.sockets, self.zmq.curve.as_ref())?;
+        let socket = open(&self.context, &self.routing_id, self.sockets, self.zmq.curve.as_ref())?;
         let previous = std::mem::replace(&mut self.socket, socket);
         previous.set_linger(0)?;
         drop(previous);
-        drop(self.previous_monitor.replace(std::mem::replace(&mut self.monitor, monitor)));
         self.is_outdated = false;
         self.endpoints.forget_connections();
         self.endpoints.all().iter().try_for_each(|endpoint| self.socket.connect(endpoint))?;
@@ -260,6 +252,8 @@ impl BrokerConnection {
 #[cfg(test)]
 mod tests {
     use std::time::{Duration, Instant};
+
+    use zmq::Socket;
 
     use super::*;
     use crate::net::socket::Received;

@@ -22,6 +22,6 @@ pub mod zap;
 pub use broker_state::BrokerState;
 pub use envelope::Envelope;
 pub use manager_identity::ManagerIdentity;
-pub use monitor::Monitor;
+pub use monitor::MonitoredSocket;
 pub use watch::ConnectionWatch;
 pub use zap::Zap;

@@ -1,5 +1,7 @@
 //! The connection events of a socket, from `libzmq`'s socket monitor. This module never changes a connection.
 
+use std::ops::Deref;
+
 use zmq::{Context, PollItem, Socket, SocketEvent, SocketType};
 
 use super::socket::{self, Frames};
@@ -10,30 +12,81 @@ pub(super) const MONITOR_QUEUE: usize = 1_001;
 
 /// The connection events of one socket, in order.
 ///
-/// Must be dropped after the watched socket: while that socket lives, `libzmq`'s own thread waits until the events are
-/// received.
-pub struct Monitor {
+/// While that socket lives, `libzmq`'s own thread waits until the events are received. So a monitor without a
+/// [`MonitoredSocket`] must be read until [`SocketEvent::MONITOR_STOPPED`], and not be dropped before.
+pub(super) struct Monitor {
     events: Socket,
 }
 
-/// An event, and the value that `libzmq` documents for it: a descriptor or an error.
-pub type EventValue = (SocketEvent, u32);
+/// A socket and its connection events. It can be dropped at any time.
+///
+/// A closed socket lives on in `libzmq` for a moment. If its monitor were dropped before, `libzmq`'s thread would wait forever
+/// at the next event, and with it each socket of the context. So the events end first.
+pub struct MonitoredSocket {
+    // Declared before the events, so that it is dropped before them.
+    socket: Socket,
+    events: Monitor,
+    name: String,
+}
 
-impl Monitor {
+/// An event, and the value that `libzmq` documents for it: a descriptor or an error.
+pub(super) type EventValue = (SocketEvent, u32);
+
+impl MonitoredSocket {
     /// Start watching a socket for the `selected` events. `name` must be unique among the monitors of the context.
     ///
     /// # Errors
     /// When ZeroMQ has no sockets left.
     pub fn start(
         context: &Context,
-        watched: &Socket,
+        socket: Socket,
         name: &str,
         selected: &[SocketEvent],
     ) -> zmq::Result<Self> {
         // At a limit, `libzmq`'s thread, which moves every message, would wait until events are received here.
-        Self::start_with(context, watched, name, selected, 0)
+        let events = Monitor::start_with(context, &socket, name, selected, 0)?;
+        Ok(Self { socket, events, name: name.to_owned() })
     }
 
+    /// Receive the next event, if there is one.
+    ///
+    /// # Errors
+    /// When the socket is broken.
+    pub fn next_event(&self) -> zmq::Result<Option<SocketEvent>> {
+        Ok(self.events.next_with_value()?.map(|(event, _)| event))
+    }
+
+    /// Receive the next event with the address of the connection's other end, or of the socket if that was bound.
+    ///
+    /// # Errors
+    /// When the socket is broken.
+    pub fn next_event_with_address(&self) -> zmq::Result<Option<(SocketEvent, String)>> {
+        self.events.next_with_address()
+    }
+
+    /// Return the poll item with which a loop waits for the next event.
+    #[must_use]
+    pub fn event_poll_item(&self) -> PollItem<'_> {
+        self.events.events.as_poll_item(zmq::POLLIN)
+    }
+}
+
+impl Deref for MonitoredSocket {
+    type Target = Socket;
+
+    fn deref(&self) -> &Socket {
+        &self.socket
+    }
+}
+
+impl Drop for MonitoredSocket {
+    fn drop(&mut self) {
+        // A monitor of no event replaces this one, which has ended even if there is no socket left for the other.
+        let _ = self.socket.monitor(&format!("inproc://no-monitor-{}", self.name), 0);
+    }
+}
+
+impl Monitor {
     /// Start to watch a socket, and let `libzmq`'s thread wait while [`MONITOR_QUEUE`] events have not been received.
     pub(super) fn start_bounded(
         context: &Context,
@@ -60,19 +113,11 @@ impl Monitor {
         Ok(Self { events })
     }
 
-    /// Receive the next event, if there is one.
-    ///
-    /// # Errors
-    /// When the socket is broken.
-    pub fn next(&self) -> zmq::Result<Option<SocketEvent>> {
-        Ok(self.next_with_value()?.map(|(event, _)| event))
-    }
-
     /// Receive the next event with its value, if there is one.
     ///
     /// # Errors
     /// When the socket is broken.
-    pub fn next_with_value(&self) -> zmq::Result<Option<EventValue>> {
+    pub(super) fn next_with_value(&self) -> zmq::Result<Option<EventValue>> {
         // Two frames: the event's number and a value as 16 and 32 bits, then the address.
         let frames = socket::receive(&self.events)?;
         let parse = |frame: &Vec<u8>| {
@@ -87,7 +132,7 @@ impl Monitor {
     ///
     /// # Errors
     /// When the socket is broken.
-    pub fn next_with_address(&self) -> zmq::Result<Option<(SocketEvent, String)>> {
+    fn next_with_address(&self) -> zmq::Result<Option<(SocketEvent, String)>> {
         let frames = socket::receive(&self.events)?;
         let parse = |frames: &Frames| {
             let number = frames.first()?.first_chunk().copied()?;
@@ -99,12 +144,41 @@ impl Monitor {
 
     /// Wait until there is an event.
     pub(super) fn wait(&self) -> zmq::Result<()> {
-        socket::poll(&mut [self.as_poll_item()], -1).map(|_| ())
+        socket::poll(&mut [self.events.as_poll_item(zmq::POLLIN)], -1).map(|_| ())
     }
+}
 
-    /// Return the poll item with which a loop waits for the next event.
-    #[must_use]
-    pub fn as_poll_item(&self) -> PollItem<'_> {
-        self.events.as_poll_item(zmq::POLLIN)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_socket_that_is_closed_during_a_handshake_does_not_stop_the_others() {
+        let (server, client) = (Context::new(), Context::new());
+        let bound = server.socket(SocketType::ROUTER).expect("a socket");
+        bound.bind("tcp://127.0.0.1:*").expect("a port");
+        let endpoint = bound.get_last_endpoint().expect("an endpoint").expect("text");
+        let connect = |number: u32| {
+            let socket = client.socket(SocketType::DEALER).expect("a socket");
+            let events =
+                [SocketEvent::CONNECTED, SocketEvent::HANDSHAKE_SUCCEEDED, SocketEvent::DISCONNECTED];
+            let socket =
+                MonitoredSocket::start(&client, socket, &number.to_string(), &events).expect("a monitor");
+            socket.connect(&endpoint).expect("a connection");
+            socket
+        };
+        // How far the handshake comes is not certain, so there are many.
+        for number in 0..300 {
+            drop(connect(number));
+        }
+        let last = connect(300);
+        last.send("message", 0).expect("sent");
+        bound.set_rcvtimeo(30_000).expect("an option");
+        let arrived = bound.recv_multipart(0);
+        if arrived.is_err() {
+            // A thread that waits forever would keep the context, and so this test, from ending.
+            std::mem::forget((last, client));
+            panic!("the message has not arrived: {arrived:?}");
+        }
     }
 }

@@ -151,7 +151,7 @@ mod tests {
     use zmq::{Context, PollEvents, SocketEvent, SocketType};
 
     use super::*;
-    use crate::net::Monitor;
+    use crate::net::MonitoredSocket;
 
     /// A frame that calls a function when it is sent.
     struct Frame<'a>(&'a str, Option<&'a dyn Fn()>);
@@ -273,8 +273,8 @@ mod tests {
     fn a_lost_connection_in_the_middle_of_a_message_costs_only_that_message() {
         let context = Context::new();
         let socket = context.socket(SocketType::DEALER).expect("a socket");
-        let monitor =
-            Monitor::start(&context, &socket, "test", &[SocketEvent::DISCONNECTED]).expect("a monitor");
+        let socket = MonitoredSocket::start(&context, socket, "test", &[SocketEvent::DISCONNECTED])
+            .expect("a monitor");
         socket.bind("tcp://127.0.0.1:*").expect("a port");
         let endpoint = socket.get_last_endpoint().expect("an address").expect("text");
         let can = |what| socket.get_events().expect("events").contains(what);
@@ -294,7 +294,7 @@ mod tests {
                 other.send("unread", 0).expect("sent");
                 wait_until("a message", || can(PollEvents::POLLIN));
                 drop(other);
-                wait_until("its end", || monitor.next().expect("an event").is_some());
+                wait_until("its end", || socket.next_event().expect("an event").is_some());
             };
             // The socket notices the lost connection at one of these checks.
             let check = || _ = can(PollEvents::POLLIN);

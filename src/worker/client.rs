@@ -7,7 +7,7 @@ use zmq::{Context, POLLIN, SocketEvent, SocketType};
 
 use crate::config::Zmq;
 use crate::net::curve::{self, CurveServer, KeyError};
-use crate::net::{Monitor, socket};
+use crate::net::{MonitoredSocket, socket};
 use nowcast_core::Cycle;
 use nowcast_core::message::{CYCLE, DecodeError, Message, RUN_ID};
 
@@ -55,9 +55,7 @@ struct Resending {
 
 /// A REQ socket. It reconnects by itself, but does not repeat what it sent.
 struct WorkerConnection {
-    socket: zmq::Socket,
-    // Declared after the socket that it watches, so that it is dropped after it.
-    monitor: Monitor,
+    socket: MonitoredSocket,
     address: String,
     is_up: bool,
 }
@@ -254,9 +252,9 @@ impl WorkerConnection {
         socket.set_reconnect_ivl_max(1_000)?;
         let events =
             [SocketEvent::HANDSHAKE_SUCCEEDED, SocketEvent::HANDSHAKE_FAILED_AUTH, SocketEvent::DISCONNECTED];
-        let monitor = Monitor::start(context, &socket, &number.to_string(), &events)?;
+        let socket = MonitoredSocket::start(context, socket, &number.to_string(), &events)?;
         socket.connect(&address)?;
-        Ok(Self { socket, monitor, address, is_up: false })
+        Ok(Self { socket, address, is_up: false })
     }
 
     fn send(&self, text: &str) -> zmq::Result<()> {
@@ -264,7 +262,7 @@ impl WorkerConnection {
     }
 
     fn wait(&self, timeout: Duration) -> zmq::Result<()> {
-        let mut items = [self.socket.as_poll_item(POLLIN), self.monitor.as_poll_item()];
+        let mut items = [self.socket.as_poll_item(POLLIN), self.socket.event_poll_item()];
         socket::poll(&mut items, socket::milliseconds(timeout)).map(|_| ())
     }
 
@@ -272,7 +270,7 @@ impl WorkerConnection {
     /// has carried nothing, and its message still waits.
     fn take_loss(&mut self) -> Result<bool, ClientError> {
         let mut is_lost = false;
-        while let Some(event) = self.monitor.next()? {
+        while let Some(event) = self.socket.next_event()? {
             if event == SocketEvent::HANDSHAKE_FAILED_AUTH {
                 // No connection will take the message, and the end of this process must not wait for one.
                 self.socket.set_linger(0)?;
