@@ -63,11 +63,16 @@ fn headline(result: &Backtest, draws: Draws, context: &ViewContext) -> String {
         0 => String::new(),
         count => format!("; {count} cycles are left out"),
     };
+    let present = match result.with_present_configuration {
+        0 => String::new(),
+        count if count == result.forecasts => "; the configuration is the present one".to_owned(),
+        count => format!("; the configuration of {count} is the present one"),
+    };
     match result.from {
         None => format!("no cycle began in this time{left_out}"),
         Some(from) => format!(
-            "backtest since {}: {} forecasts of 24 h, each from the beginning of a cycle, with {} simulated futures; the \
-             configuration is the present one{left_out}",
+            "backtest since {}: {} forecasts of 24 h, each from the beginning of a cycle, with {} simulated \
+             futures{present}{left_out}",
             times::minute(from, &context.now),
             result.forecasts,
             draws.count

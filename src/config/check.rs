@@ -79,7 +79,7 @@ pub fn parse(file: &Path, text: &[u8], lookup: Lookup) -> Result<(Config, Vec<Pr
     let (value, marks) = pyyaml::read_marked(text)
         .map_err(|error| ConfigError::whole_file(file, Some(error.mark().line), not_yaml(&error)))?;
     let mut check = ConfigCheck { file, marks, lookup, problems: Vec::new() };
-    let config = check.config(&value);
+    let config = check.config(&value, text);
     check.problems.sort_by_key(|problem| std::cmp::Reverse(problem.severity));
     match config {
         Some(config) if check.problems.iter().all(|problem| problem.severity < Severity::Error) => {
@@ -98,7 +98,7 @@ pub(super) struct ConfigCheck<'a> {
 }
 
 impl ConfigCheck<'_> {
-    fn config(&mut self, value: &Value) -> Option<Config> {
+    fn config(&mut self, value: &Value, text: &str) -> Option<Config> {
         if value.as_map().is_none() {
             let text = format!("the file must hold a mapping of sections, but it holds {}", value.kind());
             self.report(Severity::Error, &[], text);
@@ -145,6 +145,7 @@ impl ConfigCheck<'_> {
         Some(Config {
             default_log_folder: None,
             file: self.file.to_owned(),
+            text: text.to_owned(),
             value: substituted,
             checklist_file,
             python,

@@ -17,6 +17,8 @@ use pyyaml::Value;
 pub struct Config {
     /// The file as named on the command line: NEMO_Nowcast's log shows it so, and launched workers receive it.
     pub file: PathBuf,
+    /// The text of the file.
+    pub text: String,
     /// The folder of the log files, if the configuration uses `NOWCAST_LOGS` and that is not set.
     pub default_log_folder: Option<PathBuf>,
     /// The whole document with environment variables replaced, as the rules see it.

@@ -1,5 +1,5 @@
-//! [`Backtest`]: how good forecasts of the past would have been. Each begins with a cycle, and knows what was known then: state, rules and
-//! history. The configuration is the present one, since the journal does not keep it.
+//! [`Backtest`]: how good forecasts of the past would have been. Each begins with a cycle, and knows what was known then: state,
+//! configuration, rules and history.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
@@ -18,7 +18,7 @@ use super::simulate::{Trace, TracedEnd};
 use super::start::{ForecastError, ForecastRules, Start};
 use super::summary::Forecast;
 use super::what_if::WhatIf;
-use crate::config::Config;
+use crate::config::{self, Config, defaults};
 use crate::store::History;
 use nowcast_core::record::RecordedEvent;
 use nowcast_core::{Command, DecisionTime, Number, OpenDeadline};
@@ -49,8 +49,10 @@ pub struct Backtest {
     pub from: Option<Timestamp>,
     /// How many forecasts were made.
     pub forecasts: usize,
-    /// How many cycles were left out: there are too many, or their rules are not kept.
+    /// How many cycles were left out: there are too many, or their configuration or rules are not kept or cannot be used any more.
     pub left_out: usize,
+    /// How many forecasts used the present configuration, since the journal has not kept that of their moment.
+    pub with_present_configuration: usize,
     /// Launches, if runs end as they did.
     pub with_real_ends: LaunchScore,
     /// Launches of the cycle, if runs end as foretold.
@@ -151,7 +153,8 @@ pub fn backtest(
     let since = now.checked_sub(span).unwrap_or(Timestamp::MIN);
     let foretellable = Foretellable::read(history, &full, since)?;
     let mut scorer = Scorer {
-        config,
+        config: Arc::new(config.clone()),
+        past_config: None,
         history,
         full: &full,
         foretellable,
@@ -161,6 +164,7 @@ pub fn backtest(
             from: None,
             forecasts: 0,
             left_out: 0,
+            with_present_configuration: 0,
             with_real_ends: LaunchScore::default(),
             free: LaunchScore::default(),
             differences: Vec::new(),
@@ -191,7 +195,10 @@ struct ForecastMoment {
 }
 
 struct Scorer<'a> {
-    config: &'a Config,
+    /// The present one.
+    config: Arc<Config>,
+    /// The latest other one that was read, with its text; `None` if it cannot be used any more.
+    past_config: Option<(String, Option<Arc<Config>>)>,
     history: &'a History,
     /// What is known today.
     full: &'a PastRuns,
@@ -210,13 +217,19 @@ impl<'a> Scorer<'a> {
     fn add(&mut self, cycle: &'a PastCycle) -> Result<(), ForecastError> {
         let moment = self.moment(cycle)?;
         let until = moment.begin.timestamp().checked_add(LENGTH).unwrap_or(Timestamp::MAX).min(self.now);
-        let start = Start::before(self.config, self.history, self.full, moment.event, moment.begin, until)?;
+        let text = self.history.configuration(moment.event)?;
+        let Some(config) = self.config_of(text.as_deref()) else {
+            self.result.left_out += 1;
+            return Ok(());
+        };
+        let start = Start::before(&config, self.history, self.full, moment.event, moment.begin, until)?;
         let generation = start.state.rules.0;
-        let Some(rules) = ForecastRules::of_generation(self.config, self.history, generation)? else {
+        let Some(rules) = ForecastRules::of_generation(&config, self.history, generation)? else {
             self.result.left_out += 1;
             return Ok(());
         };
         self.result.forecasts += 1;
+        self.result.with_present_configuration += usize::from(text.is_none());
         let begin = start.begin.timestamp();
         self.result.from = Some(self.result.from.map_or(begin, |from| from.min(begin)));
         self.score_real_ends(&start, &rules)?;
@@ -227,6 +240,22 @@ impl<'a> Scorer<'a> {
         self.score_ends(&start, &traces, &keys);
         self.score_running(&start, &keys);
         self.score_lateness(&start, &forecast, moment.event)
+    }
+
+    /// The configuration with a text, with the journal where it is now; the present one if the journal has not kept the text.
+    /// `None` if it cannot be used any more, such as without an environment variable that was set at that time.
+    fn config_of(&mut self, text: Option<&str>) -> Option<Arc<Config>> {
+        let Some(text) = text.filter(|text| *text != self.config.text) else {
+            return Some(Arc::clone(&self.config));
+        };
+        if let Some((_, config)) = self.past_config.as_ref().filter(|(known, _)| known == text) {
+            return config.clone();
+        }
+        let file = &self.config.file;
+        let parsed = config::parse(file, text.as_bytes(), &defaults::with_defaults(file)).ok();
+        let past = parsed.map(|(past, _)| Arc::new(Config { journal: self.config.journal.clone(), ..past }));
+        self.past_config = Some((text.to_owned(), past.clone()));
+        past
     }
 
     /// The moment before a cycle begins by the schedule, else after its first launch, which cannot be foretold.

@@ -202,8 +202,8 @@ impl Start {
         Ok(start)
     }
 
-    /// Read what was known before an event of the past. `full` is the past until later. It begins at a moment before it, and after the events before. The configuration
-    /// is the present one, and nothing that the scheduler would catch up with is known.
+    /// Read what was known before an event of the past. `full` is the past until later. It begins at a moment before it, and after the events before. Nothing
+    /// that the scheduler would catch up with is known.
     ///
     /// # Errors
     /// The journal cannot be read.

@@ -59,6 +59,9 @@ impl Manager {
                 ));
             }
         }
+        if let Err(error) = self.journal.set_configuration(&config.text) {
+            self.report_failure(format!("the journal does not keep the new configuration: {error}"));
+        }
         self.log.debug("listening...");
         self.notifier.configure(&config.notifications);
         events.push(Event::Reloaded { policy: Arc::new(config.policy()) });

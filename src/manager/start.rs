@@ -51,11 +51,12 @@ impl Manager {
         let config = Arc::new(config);
         let folder = config.journal.folder.clone();
         make_private(&config, &log)?;
-        let journal = Journal::open_and_report(&folder, |Migration { from, to }| {
+        let mut journal = Journal::open_and_report(&folder, |Migration { from, to }| {
             log.info(format_args!(
                 "migrating the journal from version {from} to version {to}; with millions of events this takes minutes"
             ));
         })?;
+        journal.set_configuration(&config.text)?;
         let mut state = recover(&journal, &config, &options)?;
         let rule_set = RuleSet::of(&config);
         let mut watchdog = Watchdog::start(log.clone())?;

@@ -72,13 +72,11 @@ impl Past {
         let engine = RuleSet::of(&config).load(None).expect("good rules");
         let mut state = State::new(Arc::new(config.policy()), Checklist::default());
         state.exit_when_idle = false;
-        let journal = Journal::open(&config.journal.folder).expect("a journal");
-        let mut clockwork = Clockwork::new(state, begin.clone());
-        for index in 0..config.scheduled.len() {
-            let first = config.scheduled[index].times.after(&begin).expect("a time").timestamp();
-            clockwork.plan(first, Coming::Scheduled(index));
-        }
+        let mut journal = Journal::open(&config.journal.folder).expect("a journal");
+        journal.set_configuration(&config.text).expect("readable");
+        let clockwork = Clockwork::new(state, begin);
         let mut past = Self { config, engine, journal, clockwork, records: Vec::new(), runs: 0 };
+        past.plan_schedule();
         let (hash, files) = (past.engine.hash().to_owned(), past.engine.files());
         past.happens(Event::RulesLoaded { hash, files }, &mut |_| unreachable!("nothing is launched"));
         past
@@ -119,6 +117,25 @@ impl Past {
         }
         self.clockwork.set_now(until);
         self.journal.commit(&std::mem::take(&mut self.records)).expect("committed");
+    }
+
+    /// Read the configuration again, as the manager does on SIGHUP.
+    pub fn reload(&mut self) {
+        self.journal.commit(&std::mem::take(&mut self.records)).expect("committed");
+        (self.config, _) = config::load(&self.config.file).expect("a good configuration");
+        self.journal.set_configuration(&self.config.text).expect("readable");
+        self.clockwork.cancel(|coming| matches!(coming, Coming::Scheduled(_)));
+        self.plan_schedule();
+        let policy = Arc::new(self.config.policy());
+        self.happens(Event::Reloaded { policy }, &mut |_| unreachable!("nothing is launched"));
+    }
+
+    fn plan_schedule(&mut self) {
+        let now = self.now();
+        for (index, entry) in self.config.scheduled.iter().enumerate() {
+            let first = entry.times.after(&now).expect("a time").timestamp();
+            self.clockwork.plan(first, Coming::Scheduled(index));
+        }
     }
 
     /// The running run of a worker.

@@ -1,5 +1,7 @@
 //! Rules are edited while the system runs.
 
+use std::fs;
+
 use rustix::process::Signal;
 
 use crate::support::system::system;
@@ -50,6 +52,32 @@ fn sighup_reloads_rules_and_configuration_and_loses_nothing() {
     system.wait_for_log_count("manager", "next workers module loaded from next_workers", 2);
     system.works();
     system.wait_for_log("manager", "INFO [manager] two");
+}
+
+#[test]
+fn the_journal_has_the_configuration_of_each_event() {
+    let mut system = system().only_rules(&says("one")).start();
+    system.works();
+    let first = fs::read_to_string(system.config()).expect("readable");
+    system.signal("manager", Signal::HUP);
+    system.wait_for_log_count("manager", "next workers module loaded from next_workers", 2);
+    system.works();
+    let second = format!("{first}a section of the rules: 1\n");
+    fs::write(system.config(), &second).expect("written");
+    system.signal("manager", Signal::HUP);
+    system.wait_for_log_count("manager", "next workers module loaded from next_workers", 3);
+    system.works();
+    system.signal("manager", Signal::KILL);
+    system.wait_for_end("manager");
+    system.start_manager(&[]);
+    system.works();
+    let journal =
+        rusqlite::Connection::open(system.path("checklist.journal/journal.sqlite")).expect("a journal");
+    let texts: Vec<String> = journal
+        .prepare("SELECT text FROM configurations ORDER BY event")
+        .and_then(|mut texts| texts.query_map([], |row| row.get(0))?.collect())
+        .expect("texts");
+    assert_eq!(texts, [first, second], "an unchanged one is not kept again");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use rusqlite::{Connection, params};
 use super::folder_stamp::FolderStamp;
 use super::message_index::MessageIndex;
 use super::row::{self, ClockStep, json, speaker_name};
-use super::{Journal, JournalError, lock};
+use super::{Journal, JournalError, configurations, lock};
 use crate::failpoint;
 use nowcast_core::expected::Expected;
 use nowcast_core::record::{MessageRecord, RecordedEvent, Speaker};
@@ -39,9 +39,10 @@ impl Journal {
         self.check()?;
         let index = Some(&self.index).filter(|index| index.is_due());
         let stores_index = index.is_some();
-        match write_records(&self.connection, records, index, self.uncertain) {
+        match self.write(records, index) {
             Ok(grown) => {
                 self.uncertain = false;
+                self.new_configuration = None;
                 self.last_event = last.number.0;
                 self.tail.grow(&grown);
                 self.index.note(records, stores_index);
@@ -55,6 +56,32 @@ impl Journal {
                 Err(self.wrap("keep what happened", error))
             }
         }
+    }
+
+    /// Write records in one transaction, their keys into `index`, if it is given, and a new configuration.
+    fn write(&self, records: &[Record], index: Option<&MessageIndex>) -> rusqlite::Result<Growth> {
+        let connection = &self.connection;
+        let transaction = WriteTransaction::begin(connection)?;
+        // The transaction before failed and may still be there.
+        for record in records.iter().filter(|_| self.uncertain) {
+            // Only the records of this batch: one with another time belongs to another batch.
+            connection.execute(
+                "DELETE FROM events WHERE number = ?1 AND at = ?2",
+                params![record.number.0.cast_signed(), record.at.to_string()],
+            )?;
+        }
+        if let (Some(text), Some(first)) = (&self.new_configuration, records.first()) {
+            configurations::put(connection, first.number, text)?;
+        }
+        let mut grown = Growth::default();
+        for record in records {
+            insert_event(connection, record, &mut grown)?;
+        }
+        if let Some(index) = index {
+            index.store(connection)?;
+        }
+        transaction.finish()?;
+        Ok(grown)
     }
 
     /// Check that the journal was not removed or replaced: writes to a file without a name are lost. It looks at each file only
@@ -81,33 +108,6 @@ impl Journal {
         }
         Err(JournalError::Replaced { file: file.clone() })
     }
-}
-
-/// Write records in one transaction, and their keys into `index`, if it is given. `uncertain` says that the transaction before failed
-/// and may still be there.
-fn write_records(
-    connection: &Connection,
-    records: &[Record],
-    index: Option<&MessageIndex>,
-    uncertain: bool,
-) -> rusqlite::Result<Growth> {
-    let transaction = WriteTransaction::begin(connection)?;
-    for record in records.iter().filter(|_| uncertain) {
-        // Only the records of this batch: one with another time belongs to another batch.
-        connection.execute(
-            "DELETE FROM events WHERE number = ?1 AND at = ?2",
-            params![record.number.0.cast_signed(), record.at.to_string()],
-        )?;
-    }
-    let mut grown = Growth::default();
-    for record in records {
-        insert_event(connection, record, &mut grown)?;
-    }
-    if let Some(index) = index {
-        index.store(connection)?;
-    }
-    transaction.finish()?;
-    Ok(grown)
 }
 
 /// A transaction that writes. Unlike rusqlite's own, it keeps its statements prepared: most batches are one message, and would

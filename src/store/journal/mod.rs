@@ -11,6 +11,7 @@ mod as_of;
 mod attempts;
 mod clock;
 mod commit;
+mod configurations;
 mod error;
 mod filter;
 mod find;
@@ -78,6 +79,8 @@ pub struct Journal {
     /// Everything before that day was removed.
     pruned: Option<Steady>,
     index: MessageIndex,
+    /// The text of the configuration, if it is not kept yet.
+    new_configuration: Option<String>,
 }
 
 impl Journal {
@@ -131,6 +134,7 @@ impl Journal {
             commits: 0,
             pruned: None,
             index,
+            new_configuration: None,
         })
     }
 

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
-use super::{fold, load, message_index, order, row};
+use super::{configurations, fold, load, message_index, order, row};
 use nowcast_core::parked::ParkedItem;
 use nowcast_core::{Change, Number, RunId, Steady};
 
@@ -65,6 +65,7 @@ pub(super) fn step(connection: &mut Connection, before: Steady) -> rusqlite::Res
         "DELETE FROM clock_readings WHERE event < (SELECT max(event) FROM clock_readings WHERE event <= ?1)",
         [first],
     )?;
+    configurations::remove_before(&step, first)?;
     remove_rule_files(&step)?;
     let has_more = gone.events.len() == STEP || gone.runs.len() == STEP;
     step.commit()?;

@@ -17,7 +17,7 @@ use super::migrate_notes;
 use crate::failpoint;
 
 /// The migration from each version to the next. Migrations are never edited, only added.
-const MIGRATIONS: [&str; 8] = [
+const MIGRATIONS: [&str; 9] = [
     include_str!("version_1.sql"),
     include_str!("version_2.sql"),
     include_str!("version_3.sql"),
@@ -26,10 +26,11 @@ const MIGRATIONS: [&str; 8] = [
     include_str!("version_6.sql"),
     include_str!("version_7.sql"),
     include_str!("version_8.sql"),
+    include_str!("version_9.sql"),
 ];
 
 /// The version that this program reads and writes.
-const VERSION: i64 = 8;
+const VERSION: i64 = 9;
 
 /// The versions of a journal before and after its migration, which can take minutes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

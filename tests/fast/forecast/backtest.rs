@@ -3,6 +3,7 @@
 #![allow(clippy::float_cmp, reason = "shares are counts divided by the same number")]
 
 use std::collections::BTreeMap;
+use std::fs;
 
 use jiff::SignedDuration;
 use nowcast::forecast::backtest::EndRow;
@@ -135,6 +136,34 @@ fn thirty_days_with_their_real_ends_have_the_same_launches() {
     let launches = result.with_real_ends;
     assert!(launches.happened > 500, "{launches:?}");
     assert_eq!((launches.recall, launches.precision), (1.0, 1.0), "{launches:?}");
+}
+
+#[test]
+fn each_forecast_of_the_past_uses_the_configuration_of_its_time() {
+    let (system, mut past) = days(1, "2026-02-01T05:00[UTC]");
+    let configuration = fs::read_to_string(system.config()).expect("readable");
+    let changed = configuration.replace("retries: 1", "retries: 0").replace("at: '07:00'", "at: '07:30'");
+    assert_ne!(changed, configuration);
+    fs::write(system.config(), changed).expect("written");
+    past.reload();
+    let mut days = Days::new(3);
+    past.live("2026-03-01T05:00[UTC]", &mut |launch| Some(days.go(&launch)));
+    let result = scored(&past, 56, 20);
+    assert_eq!((result.forecasts, result.left_out, result.with_present_configuration), (56, 0, 0));
+    assert_eq!(result.differences, Vec::<String>::new());
+    assert!(result.with_real_ends.happened > 900, "{:?}", result.with_real_ends);
+
+    // A journal from before they were kept.
+    let journal = past.config().journal.folder.join("journal.sqlite");
+    let journal = rusqlite::Connection::open(journal).expect("the journal");
+    journal.execute("DELETE FROM configurations", []).expect("removed");
+    let result = scored(&past, 56, 20);
+    assert_eq!((result.forecasts, result.with_present_configuration), (56, 56));
+    assert_ne!(result.differences, Vec::<String>::new(), "the present one had other launches");
+    journal
+        .execute("INSERT INTO configurations VALUES (1, 'checklist file: $(NOWCAST.ENV.GONE)')", [])
+        .expect("inserted");
+    assert_eq!(scored(&past, 56, 20).left_out, 56, "one that cannot be used any more");
 }
 
 #[test]

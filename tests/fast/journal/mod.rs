@@ -2,6 +2,7 @@
 
 mod as_of;
 mod clock;
+mod configurations;
 pub mod day;
 mod durability;
 mod failures;

@@ -123,6 +123,8 @@ fn a_manager_that_dies_during_a_migration_leaves_a_whole_journal() {
         (MIGRATION[1], "1*off->return", 3),
         (MIGRATION[0], "6*off->return", 7),
         (MIGRATION[1], "6*off->return", 8),
+        (MIGRATION[0], "7*off->return", 8),
+        (MIGRATION[1], "7*off->return", 9),
     ] {
         let mut system = with_ticks(system()).rules(RULES).prepare();
         system.start_broker();
