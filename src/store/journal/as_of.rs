@@ -4,6 +4,7 @@
 //! not, the later state stays:
 //! - A join that counts from its opening forgets what it has received: a requirement that was met since is open again for any type.
 //! - A join that was closed with its cycle and reopened counts as open in between.
+//! - A join since a moment counts by the clock of the last event; the manager follows a clock that was set with the next message only.
 //! - A parked message that was re-decided since has its latest reason, and of different requests of a join only the last is known.
 //!
 //! Settings of workers are those of the given policy. Nothing is guessed of expectations and of the schedule, which are left out.

@@ -3,8 +3,9 @@
 use jiff::SignedDuration;
 use nowcast::store::journal::OpenItems;
 use nowcast::store::{History, Journal};
+use nowcast_core::cycles::NoteScope;
 use nowcast_core::parked::Parked;
-use nowcast_core::{Join, Number, State};
+use nowcast_core::{Join, Number, Record, State};
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
 
@@ -44,9 +45,25 @@ fn parked<'a>(parked: impl IntoIterator<Item = &'a Parked>) -> Vec<(Number, Stri
     parked.into_iter().map(shown).collect()
 }
 
+/// The open joins of a state. One since a moment counts by the clock of the last event: the manager does so again with the next message only,
+/// and the clock may have been set.
+fn open_joins(state: &State, last_event: Option<&Record>) -> Vec<Join> {
+    let mut open: Vec<Join> = state.joins.open().cloned().collect();
+    let Some(last_event) = last_event else { return open };
+    let now = state.now(&last_event.at.clone().into());
+    for join in &mut open {
+        if let Some(identity) =
+            join.identity.as_ref().filter(|known| matches!(known.scope, NoteScope::Since(_)))
+        {
+            (join.requires, join.received) = identity.evaluate(&state.cycles, now);
+        }
+    }
+    open
+}
+
 fn assert_is(open: OpenItems, state: &State, event: Number) {
     assert_eq!(open.runs, state.runs.values().cloned().collect::<Vec<_>>(), "before {event}");
-    assert_eq!(joins(&open.joins), joins(state.joins.open()), "before {event}");
+    assert_eq!(joins(&open.joins), joins(&open_joins(state, open.last_event.as_ref())), "before {event}");
     assert_eq!(joins(&open.ended_joins), joins(state.joins.ended()), "before {event}");
     assert_eq!(parked(&open.parked), parked(state.parked.values()), "before {event}");
     assert_eq!(open.holds, state.holds.values().cloned().collect::<Vec<_>>(), "before {event}");
@@ -76,6 +93,8 @@ fn success(worker: usize, payload: usize) -> Step {
 const LATER: usize = 4;
 const LAUNCH_TODAY: usize = 12;
 const MEET_TODAY: usize = 15;
+/// The rule opens a join since midnight.
+const MEET: usize = 16;
 
 #[test]
 fn a_launch_that_was_released_and_still_held_was_due_since_then() {
@@ -97,6 +116,13 @@ fn a_join_of_a_cycle_that_was_forgotten_is_not_known_when_the_label_returns() {
     let meet = [success(0, MEET_TODAY), success(1, MEET_TODAY), success(3, 0), ends];
     let forget = [Step::Hours(3), Step::Hours(3)];
     assert_is_known(&[&meet[..], &forget, &[success(0, LAUNCH_TODAY), Step::Clear]].concat());
+}
+
+#[test]
+fn a_join_since_a_moment_that_a_set_clock_has_moved_counts_by_the_new_clock() {
+    let message = |payload| success(0, payload);
+    let [ahead, back, again] = [Step::SetClock(-3), Step::SetClock(-2), Step::SetClock(-1)];
+    assert_is_known(&[message(0), ahead, message(0), back, Step::Hours(1), message(MEET), again, message(0)]);
 }
 
 proptest! {
