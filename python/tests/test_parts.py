@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -159,3 +160,19 @@ def test_a_next_worker_is_launched_as_nemo_nowcast_does_it(
     worker.launch(config, "manager")
     assert started == [command]
     assert caplog.messages == [f"launching {worker}", f"cmd = {command}"]
+
+
+def test_a_configuration_may_leave_out_what_the_program_nowcast_has_defaults_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("NOWCAST_LOGS", raising=False)
+    file = tmp_path / "nowcast.yaml"
+    file.write_text("message registry:\n  workers:\n    get_obs:\n    toil: {success: done}\nzmq: {ports: {workers: 5}}\n")
+    config = Config()
+    config.load(file)
+    nowcast = [os.environ["NOWCAST"], "config", "show", "--config", file]
+    shown = subprocess.run(nowcast, check=True, capture_output=True, text=True, env={**os.environ, "NOWCAST_ENV": sys.prefix})
+    monkeypatch.setenv("NOWCAST_ENV", sys.prefix)
+    config.load(file)
+    assert yaml.safe_load(shown.stdout) == config._dict
+    assert config["message registry"]["workers"]["get_obs"]["crash"] == "get_obs crashed"

@@ -1,4 +1,4 @@
-//! `nowcast config`
+//! `nowcast config check`, and the choice between the commands of `nowcast config`.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -10,7 +10,7 @@ use serde::Serialize;
 use tempfile::TempDir;
 
 use super::config_file::ConfigArgument;
-use super::{USAGE, print, requirements};
+use super::{USAGE, config_show, print, requirements};
 use crate::config::defaults::{self, LOGS, Variables};
 use crate::config::{self, Config, Problem, Severity};
 use crate::rules;
@@ -35,6 +35,8 @@ enum ConfigCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Print the configuration with its defaults, as YAML
+    Show(config_show::Args),
 }
 
 /// The result of a check. Its keys are those of the JSON.
@@ -58,7 +60,10 @@ struct ReportedProblem {
 }
 
 pub(super) fn run(args: &Args) -> ExitCode {
-    let ConfigCommand::Check { config, json } = &args.action;
+    let (config, json) = match &args.action {
+        ConfigCommand::Check { config, json } => (config, json),
+        ConfigCommand::Show(args) => return config_show::run(args),
+    };
     let report = Report::of(&config.path());
     let printed = if *json { print::json(&report) } else { print::text(&report.to_text()) };
     if report.has_errors() { ExitCode::from(USAGE) } else { printed }
@@ -96,7 +101,11 @@ impl Report {
             report.check_requirements(config);
         }
         let used_variables = used_variables.into_inner();
-        for (name, value) in defaults.iter().filter(|(name, _)| used_variables.contains(name)) {
+        // Not those that only a default uses.
+        let is_in_file =
+            |name: &String| config.as_ref().is_none_or(|config| config.text.contains(name.as_str()));
+        let used = |(name, _): &&(String, _)| used_variables.contains(name) && is_in_file(name);
+        for (name, value) in defaults.iter().filter(used) {
             let text =
                 format!("the environment variable {name} is not set; the default is {}", value.display());
             report.add("note", "", text);

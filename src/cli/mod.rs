@@ -10,6 +10,7 @@ mod broker;
 mod checklist;
 mod config;
 mod config_file;
+mod config_show;
 mod confirm;
 mod cycle;
 mod cycle_option;

@@ -8,6 +8,7 @@ use indexmap::IndexMap;
 use serde::de::DeserializeOwned;
 
 use super::checked::{Config, Host, Launcher, Registry, Zmq};
+use super::default_settings::{self, CHECKLIST_KEY, SettingPath};
 use super::defaults;
 use super::environment::{self, Lookup};
 use super::problem::{ConfigError, Problem, Severity};
@@ -18,18 +19,6 @@ use super::words::{not_yaml, reworded};
 use error_text::closest;
 use nowcast_core::RegisteredWorker;
 use pyyaml::{Marks, Value};
-
-/// The key of a registered worker that is not a message type, in both systems.
-const CHECKLIST_KEY: &str = "checklist key";
-
-/// The manager's replies, with the descriptions for the workers' logs when a registry lacks them.
-const MANAGER_MESSAGES: [(&str, &str); 5] = [
-    ("ack", "message acknowledged"),
-    ("checklist cleared", "system checklist cleared"),
-    ("unregistered worker", "ERROR - message received from unregistered worker"),
-    ("unregistered message type", "ERROR - unregistered message type received from worker"),
-    ("no after_worker function", "ERROR - after_worker function not found in next_workers module"),
-];
 
 /// Read and check the configuration file, with the process's environment and the [`defaults`].
 ///
@@ -76,9 +65,10 @@ pub fn parse(file: &Path, text: &[u8], lookup: Lookup) -> Result<(Config, Vec<Pr
         let line = text[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count() + 1;
         ConfigError::whole_file(file, Some(line), "the file is not UTF-8 text".to_owned())
     })?;
-    let (value, marks) = pyyaml::read_marked(text)
+    let (mut value, marks) = pyyaml::read_marked(text)
         .map_err(|error| ConfigError::whole_file(file, Some(error.mark().line), not_yaml(&error)))?;
-    let mut check = ConfigCheck { file, marks, lookup, problems: Vec::new() };
+    let defaulted = default_settings::add_to(&mut value);
+    let mut check = ConfigCheck { file, marks, defaulted, lookup, problems: Vec::new() };
     let config = check.config(&value, text);
     check.problems.sort_by_key(|problem| std::cmp::Reverse(problem.severity));
     match config {
@@ -93,6 +83,8 @@ pub fn parse(file: &Path, text: &[u8], lookup: Lookup) -> Result<(Config, Vec<Pr
 pub(super) struct ConfigCheck<'a> {
     file: &'a Path,
     pub(super) marks: Marks,
+    /// The paths of the settings that the file leaves out.
+    defaulted: Vec<SettingPath>,
     lookup: Lookup<'a>,
     problems: Vec<Problem>,
 }
@@ -146,6 +138,7 @@ impl ConfigCheck<'_> {
             default_log_folder: None,
             file: self.file.to_owned(),
             text: text.to_owned(),
+            defaulted: self.defaulted.clone(),
             value: substituted,
             checklist_file,
             python,
@@ -232,8 +225,7 @@ impl ConfigCheck<'_> {
         })
     }
 
-    /// Return the manager's messages. Missing ones are added, since a worker of NEMO_Nowcast fails on a reply without a
-    /// description.
+    /// Return the manager's messages. A worker of NEMO_Nowcast fails on a reply that a file with others lacks.
     fn manager_messages(&mut self, section: &Value) -> IndexMap<String, String> {
         let path = ["message registry", "manager"];
         let given = section.get("manager");
@@ -241,13 +233,11 @@ impl ConfigCheck<'_> {
             let text = format!("must be a mapping of message types, not {}", wrong.kind());
             self.report(Severity::Error, &path, text);
         }
-        let mut messages: IndexMap<String, String> =
-            given.and_then(Value::as_map).map(words).unwrap_or_default();
-        for (name, meaning) in MANAGER_MESSAGES {
-            if !messages.contains_key(name) {
+        let messages: IndexMap<String, String> = given.and_then(Value::as_map).map(words).unwrap_or_default();
+        for (name, meaning) in &messages {
+            if self.defaulted.contains(&[path[0], path[1], name.as_str()].map(str::to_owned).to_vec()) {
                 let text = format!("the message type `{name}` is missing; add `{name}: {meaning}`");
                 self.report(Severity::Warning, &path, text);
-                messages.insert(name.to_owned(), meaning.to_owned());
             }
         }
         messages

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use indexmap::IndexMap;
 use jiff::SignedDuration;
 
+use super::default_settings::SettingPath;
 use super::notify::Notifications;
 use super::scheduled::ScheduledWorker;
 use super::security::{AllowedNetworks, CurveSettings, Port, SecuritySettings};
@@ -19,6 +20,8 @@ pub struct Config {
     pub file: PathBuf,
     /// The text of the file.
     pub text: String,
+    /// The paths of the settings that the file leaves out.
+    pub defaulted: Vec<SettingPath>,
     /// The folder of the log files, if the configuration uses `NOWCAST_LOGS` and that is not set.
     pub default_log_folder: Option<PathBuf>,
     /// The whole document with environment variables replaced, as the rules see it.

@@ -181,7 +181,7 @@ run: {enabled hosts: {robot.nibi: {envvars: env.sh, shared storage: true}}}
 
     fn config(hosts: &str) -> Result<Config, String> {
         let text = format!("{BASE}hosts:\n  {hosts}\n");
-        parse(Path::new("nowcast.yaml"), text.as_bytes(), &|_| None)
+        parse(Path::new("nowcast.yaml"), text.as_bytes(), &|_| Some(String::new()))
             .map(|(config, _)| config)
             .map_err(|error| error.to_string())
     }

@@ -183,7 +183,7 @@ message registry:
   workers: {{run_NEMO: {{success: s, crash: c}}}}
 "
         );
-        parse(Path::new("nowcast.yaml"), text.as_bytes(), &|_| None)
+        parse(Path::new("nowcast.yaml"), text.as_bytes(), &|_| Some(String::new()))
     }
 
     fn said(ports: &str) -> Vec<String> {

@@ -10,6 +10,7 @@ mod check_security;
 mod check_slack;
 mod checked;
 mod cycles;
+mod default_settings;
 pub mod defaults;
 pub mod duration;
 mod environment;
@@ -36,6 +37,7 @@ pub use checked::{
     Config, Host, JournalSettings, Launcher, LogPort, LogPorts, Registry, SlurmSettings, TemplateSettings,
     WorkerSettings, Zmq,
 };
+pub use default_settings::SettingPath;
 pub use environment::Lookup;
 pub use notify::Notifications;
 pub use problem::{ConfigError, Problem, Severity};

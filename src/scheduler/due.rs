@@ -219,7 +219,10 @@ scheduled workers:
 
     fn schedule(entries: &str) -> Vec<ScheduledWorker> {
         let text = format!("{CONFIG}{entries}");
-        config::parse(Path::new("nowcast.yaml"), text.as_bytes(), &|_| None).expect("a schedule").0.scheduled
+        config::parse(Path::new("nowcast.yaml"), text.as_bytes(), &|_| Some(String::new()))
+            .expect("a schedule")
+            .0
+            .scheduled
     }
 
     fn at(text: &str) -> Timestamp {

@@ -411,7 +411,8 @@ message registry: {next workers module: next_workers, workers: {}}
 
     #[test]
     fn a_signal_does_not_end_a_worker_before_the_end_of_its_job_is_noted() {
-        let (config, _) = config::parse(Path::new("nowcast.yaml"), CONFIG.as_bytes(), &|_| None).unwrap();
+        let (config, _) =
+            config::parse(Path::new("nowcast.yaml"), CONFIG.as_bytes(), &|_| Some(String::new())).unwrap();
         let (name, log, job) = ("plot".to_owned(), Logger::new("plot"), JobProcess::default());
         let config = Arc::new(config);
         let context = Context { name, config, log, is_debug: true, client: None, report: None, job };

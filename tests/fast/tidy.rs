@@ -194,3 +194,11 @@ fn the_store_does_not_know_of_launches() {
         assert!(!imports(&text).contains(&"crate::launch".to_owned()), "{} imports launch", path.display());
     }
 }
+
+#[test]
+fn the_python_package_has_the_same_default_settings() {
+    let text =
+        |path: &str| fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).expect("a file");
+    let ours = text("src/config/default_settings.yaml");
+    assert_eq!(text("python/src/nowcast_worker/default_settings.yaml"), ours);
+}

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::support::system::system;
+use crate::support::system::{System, system};
 
 /// Changes the good configuration and checks it: output and exit status.
 fn check(change: impl FnOnce(String) -> String) -> (String, Option<i32>) {
@@ -93,7 +93,11 @@ fn every_error_has_file_line_key_and_remedy() {
             "{manager: many, x: ",
             "error: nowcast.yaml, line 16, zmq: ports: manager: wrong type: string \"many\", expected a whole number from 0 to 65535",
         ),
-        ("  next workers module: next_workers\n", "", "message registry: `next workers module` is missing"),
+        (
+            "  next workers module: next_workers\n",
+            "  next workrs module: x\n",
+            "message registry: `next workers module` is missing",
+        ),
         (
             "next workers module: next_workers",
             "next workers module: nowhere",
@@ -168,6 +172,80 @@ fn every_error_has_file_line_key_and_remedy() {
         assert!(text.contains(expected), "{from} -> {to}: expected {expected:?}\n{text}");
         assert_eq!(status, Some(2), "{text}");
     }
+}
+
+/// Nothing but what a system must say.
+const SMALLEST: &str = "
+message registry:
+  workers:
+    get_obs:
+    make_plots:
+workers:
+  get_obs: {exec: [sh, -c, 'echo \"hours: 6\" > $NOWCAST_PAYLOAD']}
+  make_plots: {exec: ['true']}
+zmq: {ports: {manager: MANAGER, workers: WORKERS}}
+";
+
+/// A system whose configuration has its ports and nothing else that has a default.
+fn smallest() -> System {
+    let rules = "function after_get_obs(msg)
+  if msg.type == 'success' then return { NextWorker('make_plots') } end
+  return {}
+end
+function after_make_plots(msg) return {} end\n";
+    let system = system().only_rules(rules).prepare();
+    let written = fs::read_to_string(system.config()).expect("readable");
+    let port = |name: &str| {
+        let (_, after) = written.split_once(&format!("{name}: ")).expect("a port");
+        after.chars().take_while(char::is_ascii_digit).collect::<String>()
+    };
+    let text = SMALLEST.replace("MANAGER", &port("{manager")).replace("WORKERS", &port("workers"));
+    fs::write(system.config(), text).expect("written");
+    system
+}
+
+#[test]
+fn a_configuration_may_leave_out_all_that_has_a_default() {
+    let mut system = smallest();
+    let (status, text) = system.operation(&["config", "check"]);
+    assert_eq!((status, text.trim_end()), (Some(0), "nowcast.yaml is valid: 2 workers registered"));
+    let (status, log) = system.run_to_end(&["up", "--launch", "get_obs", "--exit-when-idle"]);
+    assert_eq!(status, Some(0), "{log}");
+    assert!(
+        log.contains("INFO [manager] checklist updated with [get_obs] items from get_obs worker"),
+        "{log}"
+    );
+    assert!(!log.contains(" DEBUG "), "the console has INFO: {log}");
+    let checklist = system.path("logs/nowcast_checklist.yaml");
+    let checklist = fs::read_to_string(checklist).expect("written");
+    assert!(checklist.contains("get_obs:\n  hours: 6\n"), "{checklist}");
+    for file in ["nowcast.log", "nowcast.debug.log", "checklist.log"] {
+        assert!(system.path("logs").join(file).is_file(), "{file}");
+    }
+}
+
+#[test]
+fn the_effective_configuration_is_shown_with_the_origin_of_each_value() {
+    let system = smallest();
+    let shown = system.operate(&["config", "show", "--origin"]);
+    let line = |start: &str| {
+        shown.lines().find(|line| line.starts_with(start)).unwrap_or_else(|| panic!("{start}: {shown}"))
+    };
+    assert!(line("zmq: host ").ends_with("  default"), "{shown}");
+    assert!(line("zmq: ports: workers ").ends_with("  nowcast.yaml, line 9"), "{shown}");
+    assert!(line("message registry: workers: get_obs: crash ").contains("  get_obs crashed  "), "{shown}");
+    assert!(line("workers: make_plots: exec: 0 ").ends_with("  nowcast.yaml, line 8"), "{shown}");
+    assert_eq!(system.operate(&["config", "show", "zmq", "host"]), "localhost\n");
+    let json = system.operate(&["config", "show", "--origin", "--json", "zmq", "host"]);
+    let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!(json, serde_json::json!([{"setting": ["zmq", "host"], "value": "localhost", "line": null}]));
+
+    // What is shown is a configuration without anything left out.
+    fs::create_dir(system.path("logs")).expect("a folder");
+    fs::write(system.config(), system.operate(&["config", "show"])).expect("written");
+    let complete = system.operate(&["config", "show", "--origin"]);
+    assert!(!complete.contains("  default"), "{complete}");
+    assert_eq!(system.operate(&["config", "check"]), "nowcast.yaml is valid: 2 workers registered\n");
 }
 
 #[test]

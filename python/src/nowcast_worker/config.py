@@ -11,6 +11,9 @@ from typing import Any
 
 import yaml
 
+# The settings that a configuration may leave out, the same as in the program `nowcast`.
+_DEFAULTS = Path(__file__).with_name("default_settings.yaml")
+
 # NEMO_Nowcast's pattern; letters right behind the parenthesis belong to it.
 _VARIABLE = re.compile(r"\$\(NOWCAST\.ENV\.(\w*)\)\w*")
 
@@ -38,7 +41,7 @@ class Config:
         return self._dict.get(key, default)
 
     def load(self, config_file: str | os.PathLike[str]) -> None:
-        """Read the file, and replace ``$(NOWCAST.ENV.NAME)`` in ``checklist file``, ``python`` and the file names of log handlers.
+        """Read the file, add the settings that it leaves out, and replace ``$(NOWCAST.ENV.NAME)`` in ``checklist file``, ``python`` and the file names of log handlers.
 
         An environment variable that is not set is a `KeyError`, but in a file name of a log handler it stays as it is written.
         """
@@ -47,6 +50,9 @@ class Config:
             content = yaml.safe_load(stream)
         if not isinstance(content, dict):
             raise ValueError(f"{config_file} is not a mapping; write a nowcast configuration")
+        _add_missing(content, yaml.safe_load(_DEFAULTS.read_text(encoding="utf-8")))
+        for name, worker in ((content["message registry"] or {}).get("workers") or {}).items():
+            content["message registry"]["workers"][name] = _with_message_types(name, worker)
         self._dict = content
         for key in ("checklist file", "python"):
             if key in content:
@@ -82,3 +88,20 @@ class Config:
         """Make the folder of the log files, if the configuration uses ``NOWCAST_LOGS`` and that is not set."""
         if self._default_log_folder:
             os.makedirs(self._default_log_folder, exist_ok=True)
+
+
+def _add_missing(given: dict[Any, Any], defaults: dict[str, Any]) -> None:
+    """Add the settings that a section leaves out, but nothing within `logging`."""
+    for key, default in defaults.items():
+        if given.get(key) is None:
+            given[key] = default
+        elif isinstance(default, dict) and isinstance(given[key], dict) and key != "logging":
+            _add_missing(given[key], default)
+
+
+def _with_message_types(name: str, worker: Any) -> Any:
+    """Return a registered worker; one without message types gets the usual ones, and its name as the checklist key."""
+    if worker is not None and (not isinstance(worker, dict) or set(worker) - {"checklist key"}):
+        return worker
+    types = {"success": f"{name} succeeded", "failure": f"{name} failed", "crash": f"{name} crashed"}
+    return {"checklist key": name, **(worker or {}), **types}

@@ -180,7 +180,9 @@ fn space(folder: &Path) -> DoctorCheck {
 }
 
 fn python(config: &Config) -> Vec<DoctorCheck> {
-    let Some(python) = &config.python else { return Vec::new() };
+    // The default one is needed by no worker, or is missing there.
+    let is_default = config.defaulted.contains(&vec!["python".to_owned()]);
+    let Some(python) = config.python.as_ref().filter(|_| !is_default) else { return Vec::new() };
     let ask = |words: &[&str]| {
         let argv: Vec<String> =
             std::iter::once(python.as_str()).chain(words.iter().copied()).map(str::to_owned).collect();

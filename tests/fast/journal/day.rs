@@ -196,8 +196,8 @@ impl Rules for FakeRules {
 }
 
 pub fn new_state() -> State {
-    let (config, _) =
-        config::parse(Path::new("nowcast.yaml"), CONFIG.as_bytes(), &|_| None).expect("a good one");
+    let (config, _) = config::parse(Path::new("nowcast.yaml"), CONFIG.as_bytes(), &|_| Some(String::new()))
+        .expect("a good one");
     State::new(Arc::new(config.policy()), Checklist::default())
 }
 

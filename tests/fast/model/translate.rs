@@ -62,8 +62,8 @@ message registry:
         )
         .expect("a string");
     }
-    let (config, _) =
-        config::parse(Path::new("nowcast.yaml"), text.as_bytes(), &|_| None).expect("a good configuration");
+    let (config, _) = config::parse(Path::new("nowcast.yaml"), text.as_bytes(), &|_| Some(String::new()))
+        .expect("a good configuration");
     Arc::new(config.policy())
 }
 
