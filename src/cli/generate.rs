@@ -53,14 +53,14 @@ pub(super) fn run(args: &Args) -> ExitCode {
 
 /// The files that were written. Its keys are those of the JSON.
 #[derive(Debug, Default, Serialize)]
-struct Files {
+pub(super) struct Files {
     written: Vec<PathBuf>,
     /// The user's own settings file, left unchanged.
     kept: Vec<PathBuf>,
 }
 
 impl Files {
-    fn to_text(&self) -> String {
+    pub(super) fn to_text(&self) -> String {
         let written = self.written.iter().map(|file| format!("{} written\n", file.display()));
         let kept = self.kept.iter().map(|file| {
             format!("{} is unchanged; it needs \"workspace.library\": [\".types\"]\n", file.display())
@@ -70,7 +70,7 @@ impl Files {
 }
 
 /// Write the declarations, and the settings file unless the user has one.
-fn types(folder: &Path) -> anyhow::Result<Files> {
+pub(super) fn types(folder: &Path) -> anyhow::Result<Files> {
     let mut files = Files::default();
     for (name, declarations) in TYPES_FILES {
         let file = folder.join(name);

@@ -6,7 +6,7 @@ use clap::Command;
 
 /// Every visible command, under its heading. A test fails if one is missing.
 const GROUPS: [(&str, &[&str]); 8] = [
-    ("Start here", &["up", "status", "why", "launch", "rules check"]),
+    ("Start here", &["init", "up", "status", "why", "launch", "rules check"]),
     ("Operate", &["send", "retry", "rerun", "ack", "kill", "hold", "release", "discard", "checklist"]),
     ("Cycles", &["cycles", "cycle", "forecast", "backfill"]),
     ("History and output", &["runs", "messages", "tail"]),

@@ -24,6 +24,7 @@ mod forecast;
 mod forecaster;
 mod generate;
 mod help;
+mod init;
 mod journal;
 mod key_files;
 mod keys;
@@ -80,6 +81,8 @@ Exit status: 0 on success, 1 on failure, 2 if the command line or the configurat
 
 #[derive(Debug, Subcommand)]
 enum CliCommand {
+    /// Make a new system, or add a worker to one
+    Init(init::Args),
     /// Run the whole system; restart daemons that exit
     Up(up::Args),
     /// Run the message broker
@@ -210,6 +213,7 @@ fn is_hidden_option(name: &str, command: &clap::Command) -> bool {
 
 fn command(command: CliCommand) -> ExitCode {
     match command {
+        CliCommand::Init(args) => init::run(&args),
         CliCommand::Up(args) => up::run(&args),
         CliCommand::Broker(args) => broker::run(&args),
         CliCommand::Manager(args) => manager::run(&args),

@@ -24,6 +24,7 @@ mod floods;
 mod growth_page;
 mod history;
 mod hostile_text;
+mod init;
 mod joins;
 mod journal_command;
 mod launches;

@@ -1,0 +1,104 @@
+//! `nowcast init --worker`: adds a worker in all places. It writes the configuration and the rules last, and whole or not at all.
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+
+use anyhow::Context;
+use tempfile::NamedTempFile;
+
+use super::{NewFile, below, edit, write_all};
+use crate::config::{self, Config};
+use crate::rules::RuleSet;
+
+/// What a new worker is written in.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Language {
+    Shell,
+    Python,
+}
+
+impl Language {
+    fn script(self, name: &str) -> String {
+        match self {
+            Self::Shell => format!("workers/{name}.sh"),
+            Self::Python => format!("workers/{name}.py"),
+        }
+    }
+
+    fn interpreter(self) -> &'static str {
+        match self {
+            Self::Shell => "sh",
+            Self::Python => "python3",
+        }
+    }
+
+    fn text(self) -> &'static str {
+        match self {
+            Self::Shell => include_str!("common/worker.sh"),
+            Self::Python => include_str!("common/worker.py"),
+        }
+    }
+}
+
+/// Add a worker to the system in a folder. Return what was written.
+pub(super) fn add(folder: &Path, name: &str, language: Language) -> anyhow::Result<String> {
+    if !is_name(name) {
+        anyhow::bail!(
+            "invalid name {name:?}; use letters, digits and `_`, and begin with a letter: it names a Lua function"
+        );
+    }
+    let file = below(folder, "nowcast.yaml");
+    let (config, _) = config::load(&file)?;
+    if config.registry.workers.contains_key(name) {
+        anyhow::bail!("{} has a worker {name} already", file.display());
+    }
+    let script = language.script(name);
+    let yaml =
+        extended(&config, name, &format!("{{exec: [{}, '{{folder}}/{script}']}}", language.interpreter()))?;
+    let rules = RuleSet::of(&config).place()?;
+    let lua = fs::read_to_string(&rules).with_context(|| format!("cannot read {}", rules.display()))?;
+    let test = include_str!("common/worker_test.lua").replace("@WORKER@", name);
+    let tests = rules.parent().unwrap_or(Path::new("")).join("tests").join(format!("{name}.lua"));
+    let mut lines = write_all(&[
+        NewFile::new(folder, &script, language.text().replace("@WORKER@", name)),
+        NewFile { path: tests, text: test, is_program: false },
+    ])?;
+    if !lua.contains(&format!("function after_{name}(")) {
+        let function = include_str!("common/worker.lua").replace("@WORKER@", name);
+        replace(&rules, &format!("{}\n\n{function}", lua.trim_end_matches('\n')))?;
+        lines.push(format!("{} has the rule after_{name}", rules.display()));
+    }
+    replace(&file, &yaml)?;
+    lines.push(format!("{} has the worker {name}", file.display()));
+    Ok(format!(
+        "{}\n\nTry it:\n  nowcast rules test\n  nowcast launch {name}     (a running system needs SIGHUP first)\n",
+        lines.join("\n")
+    ))
+}
+
+/// Return the text of the configuration with the worker, which is checked.
+fn extended(config: &Config, name: &str, command: &str) -> anyhow::Result<String> {
+    let text = edit::add_entry(&config.text, &["message registry", "workers"], &format!("{name}:"))?;
+    let text = edit::add_entry(&text, &["workers"], &format!("{name}: {command}"))?;
+    let lookup = config::defaults::with_defaults(&config.file);
+    config::parse(&config.file, text.as_bytes(), &lookup)?;
+    Ok(text)
+}
+
+fn is_name(name: &str) -> bool {
+    let is_letter = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
+    name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_') && name.chars().all(is_letter)
+}
+
+/// Replace a file by one with the same rights.
+fn replace(file: &Path, text: &str) -> anyhow::Result<()> {
+    let write = || -> std::io::Result<()> {
+        let real = fs::canonicalize(file)?;
+        let mut new = NamedTempFile::new_in(real.parent().unwrap_or(Path::new("/")))?;
+        new.write_all(text.as_bytes())?;
+        new.as_file().set_permissions(fs::metadata(&real)?.permissions())?;
+        new.persist(&real).map(|_| ()).map_err(|error| error.error)
+    };
+    write().with_context(|| format!("cannot write {}", file.display()))
+}

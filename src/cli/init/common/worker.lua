@@ -1,0 +1,3 @@
+function after_@WORKER@(msg, config, checklist)
+  return {}
+end
