@@ -44,6 +44,8 @@ pub struct Attention {
     pub reason: String,
     /// The whole text of the reason if it has more lines, such as a traceback.
     pub detail: Option<String>,
+    /// The last lines of a failed run's output.
+    pub output: Vec<String>,
     /// The deadline that has passed or is near.
     pub due: Option<Timestamp>,
     /// When the last message of the late kind was received.
@@ -123,6 +125,7 @@ impl Attention {
             cycles: Vec::new(),
             reason,
             detail,
+            output: Vec::new(),
             due: None,
             last_received: None,
             retried_by: None,

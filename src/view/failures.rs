@@ -8,6 +8,7 @@ use jiff::{SignedDuration, ZonedDateTime};
 use super::attention::{self, Attention, AttentionKind};
 use super::context::ViewContext;
 use super::hint::Hint;
+use super::output::last_lines;
 use super::run::{RunView, label};
 use super::times;
 use crate::store::journal::{Acknowledgement, JournalError, OpenItems, RunFilter, RunState};
@@ -21,6 +22,9 @@ const SHOWN_FOR: SignedDuration = SignedDuration::from_hours(24);
 
 /// The maximum number of runs of one worker that are searched for a success.
 const SEARCHED: u32 = 500;
+
+/// The lines of the output of a failed run that an item has.
+pub const OUTPUT_LINES: usize = 10;
 
 /// The common properties of the failures of a group; arguments may differ. Acknowledged failures are a separate group.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -131,6 +135,7 @@ fn item(failure: &FailureGroup, context: &ViewContext, open: &OpenItems) -> Resu
         cycles,
         retried_by,
         acknowledged: failure.acknowledged.clone(),
+        output: view.output.as_deref().map(|file| last_lines(file, OUTPUT_LINES)).unwrap_or_default(),
         hints,
         ..Attention::new(AttentionKind::Failed, subject, view.description(&context.now))
     })

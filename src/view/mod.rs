@@ -14,6 +14,7 @@ pub mod expected;
 pub mod failures;
 pub mod hint;
 pub mod message;
+pub mod output;
 pub mod rewind;
 pub mod run;
 mod slow;

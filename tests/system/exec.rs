@@ -165,6 +165,23 @@ fn the_end_of_the_program_is_that_of_the_run() {
 }
 
 #[test]
+fn one_command_shows_why_a_worker_crashed() {
+    let (system, _) = run(
+        "echo 'it begins'; echo 'Traceback:'; printf '\\033[31mHTTPError: 503 from gauges\\033[0m\\n' >&2; exit 1",
+    );
+    shown_end(&system, "exited with status 1");
+    let status = system.operation(&["status"]).1;
+    assert!(status.contains("\n           HTTPError: 503 from gauges\n"), "{status}");
+    assert!(!status.contains("Traceback"), "the last line only: {status}");
+    let why = system.operation(&["why", "script"]).1;
+    assert!(why.contains("\n    it begins\n    Traceback:\n    HTTPError: 503 from gauges\n"), "{why}");
+    let status: serde_json::Value =
+        serde_json::from_str(&system.operation(&["status", "--json"]).1).expect("JSON");
+    let output = status["attention"][0]["output"].as_array().expect("lines");
+    assert_eq!(output.last(), Some(&"HTTPError: 503 from gauges".into()));
+}
+
+#[test]
 fn a_program_that_cannot_be_started_is_the_end_of_the_run() {
     let system = system()
         .worker("script: {success: it went well, crash: it crashed}")

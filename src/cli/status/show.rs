@@ -43,9 +43,12 @@ pub(super) struct StatusPage<'a> {
 }
 
 /// A row, the text after or below it, and the commands that help.
+#[derive(Default)]
 struct StatusRow {
     cells: Vec<Cell>,
     text: String,
+    /// The last line of the output.
+    output: Option<String>,
     hints: Vec<Hint>,
 }
 
@@ -160,6 +163,7 @@ impl StatusPage<'_> {
                 item.since.map(|since| times::minute(since, self.now)).unwrap_or_default().into(),
             ],
             text,
+            output: item.output.last().filter(|_| item.acknowledged.is_none()).cloned(),
             hints: item.hints.clone(),
         }
     }
@@ -204,7 +208,7 @@ impl StatusPage<'_> {
         }
         let mut cells = row("⋈ JOIN", Tone::Waiting, join.number, &join.name);
         cells.push(join.cycle.clone().unwrap_or_default().into());
-        StatusRow { cells, text, hints: Vec::new() }
+        StatusRow { cells, text, ..StatusRow::default() }
     }
 
     fn hold(&self, hold: &HoldView) -> StatusRow {
@@ -214,6 +218,7 @@ impl StatusPage<'_> {
             cells: row("⏸ HOLD", Tone::Warning, hold.number, &hold.target),
             text: format!("{}by {}{}", until.unwrap_or_default(), hold.user, reason.unwrap_or_default()),
             hints: vec![Hint::new(format!("nowcast release {}", hold.number))],
+            ..StatusRow::default()
         }
     }
 
@@ -226,7 +231,7 @@ impl StatusPage<'_> {
             if text.is_empty() { "the manager has not started it yet".to_owned() } else { text.join(", ") };
         let mut cells = row("◔ PENDING", Tone::Dim, pending.run.number, &pending.run.label());
         cells.push(pending.run.cycle.clone().unwrap_or_default().into());
-        StatusRow { cells, text, hints: Vec::new() }
+        StatusRow { cells, text, ..StatusRow::default() }
     }
 
     /// Return the lines of the expected messages that need no attention.
@@ -238,7 +243,7 @@ impl StatusPage<'_> {
         let row = |one: &ExpectedView| StatusRow {
             cells: vec![Cell::new("⏰ EXPECTED", Tone::Dim), Cell::new(one.subject(), Tone::Strong)],
             text: one.describe(self.now),
-            hints: Vec::new(),
+            ..StatusRow::default()
         };
         let rows: Vec<StatusRow> = view.expected.iter().filter(|one| !is_at_risk(one)).map(row).collect();
         let count = rows.len();
@@ -285,6 +290,7 @@ impl StatusPage<'_> {
                 lines.push(row);
                 lines.extend(self.below(&text));
             }
+            lines.extend(entry.output.iter().flat_map(|line| self.below(&self.terminal.letters(line))));
             lines.extend(self.hints(&entry.hints));
         }
         lines
@@ -352,5 +358,5 @@ fn cycle_row(view: &CycleView) -> StatusRow {
         Cell::new(view.cycle.to_string(), Tone::Strong),
         view.state.word().into(),
     ];
-    StatusRow { cells, text, hints: Vec::new() }
+    StatusRow { cells, text, ..StatusRow::default() }
 }

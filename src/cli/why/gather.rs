@@ -9,9 +9,10 @@ use crate::cli::read_only::ViewContext;
 use crate::cli::times;
 use crate::store::journal::{EventFilter, EventKind, Kept};
 use crate::view::attention::{hints_for_parked, requirements};
-use crate::view::failures::acknowledged_by;
+use crate::view::failures::{OUTPUT_LINES, acknowledged_by};
 use crate::view::hint::Hint;
 use crate::view::message::{MessageView, spoken_by};
+use crate::view::output::last_lines;
 use crate::view::run::{RunView, label};
 use nowcast_core::Join;
 use nowcast_core::hold::Hold;
@@ -96,6 +97,9 @@ impl Page {
         }
         if let Some(output) = &view.output {
             facts.push(format!("output {}", output.display()));
+            if run.has_succeeded() == Some(false) {
+                facts.extend(last_lines(output, OUTPUT_LINES).into_iter().map(|line| format!("  {line}")));
+            }
             hints.push(Hint::with_effect(format!("nowcast tail {}", run.id.0), "shows its output"));
         }
         if run.has_succeeded() == Some(false) && run.is_closed() {

@@ -1,0 +1,102 @@
+//! The end of a run's output: what a worker wrote last usually says why it failed. This module never reads a whole output.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::Path;
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+/// The bytes at the end of an output that are looked at.
+const END: u64 = 16_384;
+
+/// The most characters of a line.
+const LONGEST: usize = 300;
+
+/// Lines that a worker's log has in any case, in the usual format: those below WARNING, and the end of an `exec:` worker's program, which is shown already.
+static ROUTINE: LazyLock<Regex> = LazyLock::new(|| {
+    // The pattern is a constant that the tests compile.
+    #[allow(clippy::expect_used)]
+    Regex::new(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} ((DEBUG|INFO) \[|(ERROR|CRITICAL) \[\S+\] .*(exited with status|was killed by signal) \d+)").expect("a valid pattern")
+});
+
+/// Escape sequences that colour text or move the cursor.
+static SEQUENCE: LazyLock<Regex> = LazyLock::new(|| {
+    // As above.
+    #[allow(clippy::expect_used)]
+    Regex::new(r"\x1b\[[0-9;?]*[A-Za-z]").expect("a valid pattern")
+});
+
+/// Return the last lines of an output, without empty ones and those of routine. None if it cannot be read, or is on another host.
+#[must_use]
+pub fn last_lines(output: &Path, most: usize) -> Vec<String> {
+    let Ok(text) = end_of(output) else { return Vec::new() };
+    let text = SEQUENCE.replace_all(&text, "");
+    let is_telling = |line: &&str| !line.trim().is_empty() && !ROUTINE.is_match(line);
+    let mut lines: Vec<String> = text
+        .lines()
+        .rev()
+        .filter(is_telling)
+        .take(most)
+        .map(|line| error_text::cut(line.trim_end(), LONGEST).into_owned())
+        .collect();
+    lines.reverse();
+    lines
+}
+
+fn end_of(output: &Path) -> io::Result<String> {
+    let mut file = File::open(output)?;
+    let begin = file.metadata()?.len().saturating_sub(END);
+    file.seek(SeekFrom::Start(begin))?;
+    let mut bytes = Vec::new();
+    file.take(END).read_to_end(&mut bytes)?;
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    // The first line may be the rest of one.
+    let rest = text.split_once('\n').filter(|_| begin > 0).map(|(_, rest)| rest.to_owned());
+    Ok(rest.unwrap_or(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn last(text: &str, most: usize) -> Vec<String> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), text).unwrap();
+        last_lines(file.path(), most)
+    }
+
+    #[test]
+    fn the_error_of_a_python_worker_is_the_last_line() {
+        let text = "2026-03-14 03:46:00,001 INFO [get_obs] running in process 1\n\
+                    2026-03-14 03:46:01,001 CRITICAL [get_obs] unhandled exception:\n\
+                    Traceback (most recent call last):\n  File \"get_obs.py\", line 3\n\
+                    requests.HTTPError: 503 Server Error\n\n\
+                    2026-03-14 03:46:02,001 DEBUG [get_obs] sent message: (crash) it crashed\n\
+                    2026-03-14 03:46:02,002 INFO [get_obs] shutting down\n";
+        assert_eq!(last(text, 1), ["requests.HTTPError: 503 Server Error"]);
+        assert_eq!(last(text, 2)[0], "  File \"get_obs.py\", line 3");
+    }
+
+    #[test]
+    fn colours_are_left_out_and_long_lines_cut() {
+        assert_eq!(last("\x1b[1;31mno such file\x1b[0m\n", 3), ["no such file"]);
+        let long = last(&"x".repeat(100_000), 1);
+        assert_eq!(long.len(), 1);
+        assert!(long[0].chars().count() <= LONGEST + 1, "{}", long[0].len());
+    }
+
+    #[test]
+    fn only_the_end_of_a_large_output_is_read_and_its_first_line_is_whole() {
+        let lines: Vec<String> = (0..10_000).map(|number| format!("line {number}")).collect();
+        let text = lines.join("\n");
+        let lines = last(&text, 5_000);
+        assert_eq!(lines.last().map(String::as_str), Some("line 9999"));
+        assert!(lines.len() < 2_000 && lines[0].starts_with("line "), "{}", lines[0]);
+    }
+
+    #[test]
+    fn a_missing_output_has_no_lines() {
+        assert_eq!(last_lines(Path::new("/nowhere/output.log"), 3), Vec::<String>::new());
+    }
+}
