@@ -42,7 +42,8 @@ impl ConfigArgument {
     }
 }
 
-fn default() -> PathBuf {
+/// Return the file of commands without one.
+pub(super) fn default() -> PathBuf {
     // An empty variable counts as unset, as in a shell's ${NOWCAST_YAML:-nowcast.yaml}.
     env::var_os(CONFIG).filter(|file| !file.is_empty()).map_or_else(|| DEFAULT.into(), PathBuf::from)
 }

@@ -1,4 +1,4 @@
-//! `nowcast generate`: writes files for editors.
+//! `nowcast generate`: files for editors, shells and `man`.
 
 use std::fs;
 use std::io;
@@ -7,10 +7,11 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Subcommand;
+use clap_complete::env::Shells;
 use serde::Serialize;
 
 use super::operate::CommonOptions;
-use super::{USAGE, print};
+use super::{USAGE, complete, print};
 use crate::rules::{RuleSet, library};
 
 /// The files with declarations, inside the rules' folder: for rules, and for their tests.
@@ -33,10 +34,26 @@ enum GenerateCommand {
         #[command(flatten)]
         common: CommonOptions,
     },
+    /// Print the script by which a shell completes nowcast's commands, options, and the names and numbers of the system in the folder
+    ///
+    /// For bash: add "source <(nowcast generate completions bash)" to ~/.bashrc.
+    Completions {
+        #[arg(value_parser = ["bash", "zsh", "fish", "elvish", "powershell"])]
+        shell: String,
+    },
+    /// Write manual pages
+    Man {
+        /// Folder for the pages, such as ~/.local/share/man/man1
+        folder: PathBuf,
+    },
 }
 
 pub(super) fn run(args: &Args) -> ExitCode {
-    let GenerateCommand::Types { common } = &args.what;
+    let common = match &args.what {
+        GenerateCommand::Types { common } => common,
+        GenerateCommand::Completions { shell } => return completions(shell),
+        GenerateCommand::Man { folder } => return manual_pages(folder),
+    };
     let config = match common.load() {
         Ok(config) => config,
         Err(status) => return status,
@@ -49,6 +66,33 @@ pub(super) fn run(args: &Args) -> ExitCode {
         print::error(error.as_ref());
         ExitCode::from(USAGE)
     })
+}
+
+fn completions(shell: &str) -> ExitCode {
+    let mut script = Vec::new();
+    let shells = Shells::builtins();
+    // clap has checked the name.
+    let Some(completer) = shells.completer(shell) else { return ExitCode::from(USAGE) };
+    match completer.write_registration(complete::VARIABLE, "nowcast", "nowcast", "nowcast", &mut script) {
+        Ok(()) => print::text(&String::from_utf8_lossy(&script)),
+        Err(error) => {
+            print::error(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn manual_pages(folder: &Path) -> ExitCode {
+    let written = fs::create_dir_all(folder)
+        .and_then(|()| clap_mangen::generate_to(super::definition(), folder))
+        .with_context(|| format!("cannot write to {}", folder.display()));
+    match written {
+        Ok(()) => print::text(&format!("manual pages written to {}\n", folder.display())),
+        Err(error) => {
+            print::error(error.as_ref());
+            ExitCode::FAILURE
+        }
+    }
 }
 
 /// The files that were written. Its keys are those of the JSON.

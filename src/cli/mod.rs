@@ -8,6 +8,7 @@ mod backtest;
 mod bounded;
 mod broker;
 mod checklist;
+mod complete;
 mod config;
 mod config_file;
 mod config_show;
@@ -153,7 +154,7 @@ enum CliCommand {
     Rules(rules::Args),
     /// Make the key files that encrypt connections
     Keys(key_files::Args),
-    /// Generate files for editors
+    /// Generate files for editors, shells and man
     Generate(generate::Args),
     /// Check the configuration
     Config(config::Args),
@@ -170,6 +171,7 @@ pub fn definition() -> clap::Command {
 /// Parse the command line and run the command.
 #[must_use]
 pub fn run() -> ExitCode {
+    complete::complete_if_asked();
     failpoint::set_up();
     pylogging::name_program("nowcast");
     let cli = definition().try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
