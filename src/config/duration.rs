@@ -1,6 +1,7 @@
-//! Parses durations as people write them: `30s`, `10m`, `3h`, `1h 30m`, `90d`.
+//! Parses durations as people write them: `30s`, `10m`, `3h`, `1h 30m`, `90d`; and delays that grow.
 
 use jiff::{SignedDuration, Span, SpanRelativeTo};
+use nowcast_core::RetryDelay;
 
 /// Parse a duration. A day has 24 hours.
 ///
@@ -13,9 +14,62 @@ pub fn parse(text: &str) -> Result<SignedDuration, String> {
     if span.is_negative() { Err(format!("{text:?} is negative")) } else { Ok(span) }
 }
 
+/// The longest delay of one that grows without a limit of its own.
+const LONGEST: SignedDuration = SignedDuration::from_hours(24);
+
+/// Parse a delay that may grow: `5m`, `1m, x2` or `1m, x2, up to 1h`.
+///
+/// # Errors
+/// When a duration is invalid, or the rest is not such a text.
+pub fn parse_growing(text: &str) -> Result<RetryDelay, String> {
+    let mut parts = text.split(',').map(str::trim);
+    let first = parse(parts.next().unwrap_or_default())?;
+    let (Some(factor), longest, None) = (parts.next(), parts.next(), parts.next()) else {
+        return if text.contains(',') { Err(not_growing(text)) } else { Ok(RetryDelay::constant(first)) };
+    };
+    let factor = factor.strip_prefix('x').and_then(|number| number.parse().ok());
+    let factor = factor.filter(|factor| (2..=100).contains(factor)).ok_or_else(|| not_growing(text))?;
+    let longest = match longest {
+        None => LONGEST.max(first),
+        Some(longest) => parse(longest.strip_prefix("up to ").ok_or_else(|| not_growing(text))?)?,
+    };
+    if longest < first {
+        return Err(format!("{text:?} is longest before the first retry; swap the two durations"));
+    }
+    Ok(RetryDelay { first, factor, longest })
+}
+
+fn not_growing(text: &str) -> String {
+    format!("{text:?} is not a delay of retries; write it as 5m, or as 1m, x2, up to 1h")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_delay_may_grow() {
+        let minutes = SignedDuration::from_mins;
+        let growing = |first, factor, longest| {
+            Ok(RetryDelay { first: minutes(first), factor, longest: minutes(longest) })
+        };
+        assert_eq!(parse_growing("5m"), growing(5, 1, 5));
+        assert_eq!(parse_growing("1m, x2, up to 1h"), growing(1, 2, 60));
+        assert_eq!(parse_growing("1m,x10"), growing(1, 10, 24 * 60));
+        assert_eq!(parse_growing("2d, x2"), growing(48 * 60, 2, 48 * 60));
+        for text in [
+            "1m, 2",
+            "1m, x1",
+            "1m, x-2",
+            "1m, x2, 1h",
+            "1m, x2, up to 1h, x3",
+            "1m,",
+            "soon, x2",
+            "1h, x2, up to 1m",
+        ] {
+            assert!(parse_growing(text).is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn spans_are_read_as_people_write_them() {

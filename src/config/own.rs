@@ -54,7 +54,7 @@ impl ConfigCheck<'_> {
                     max_cycles: raw.max_cycles,
                     timeout: raw.timeout.map(|span| span.0),
                     retries: raw.retries,
-                    retry_delay: raw.retry_delay.map(|span| span.0),
+                    retry_delay: raw.retry_delay.map(|delay| delay.0),
                 },
             };
             workers.insert(name, settings);

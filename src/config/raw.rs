@@ -2,6 +2,7 @@
 
 use indexmap::IndexMap;
 use jiff::SignedDuration;
+use nowcast_core::RetryDelay;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 
@@ -64,7 +65,7 @@ pub(super) struct RawWorker {
     pub timeout: Option<RawSpan>,
     pub retries: Option<u32>,
     #[serde(rename = "retry delay")]
-    pub retry_delay: Option<RawSpan>,
+    pub retry_delay: Option<RawRetryDelay>,
 }
 
 /// `journal:`, a section of ours.
@@ -83,6 +84,17 @@ impl<'de> Deserialize<'de> for RawSpan {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         duration::parse(&text).map(RawSpan).map_err(D::Error::custom)
+    }
+}
+
+/// The delay of retries: `5m`, or `1m, x2, up to 1h`.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct RawRetryDelay(pub RetryDelay);
+
+impl<'de> Deserialize<'de> for RawRetryDelay {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        duration::parse_growing(&text).map(RawRetryDelay).map_err(D::Error::custom)
     }
 }
 

@@ -15,6 +15,7 @@ use crate::level::Level;
 use crate::message::Message;
 use crate::next_worker::NextWorker;
 use crate::parked::{Parked, ParkedItem};
+use crate::policy::RetryDelay;
 use crate::record::{Change, RecordedEvent};
 use crate::requested_launch::RequestedLaunch;
 use crate::rules::ReturnedLaunches;
@@ -196,8 +197,9 @@ impl Decision<'_> {
         if run.attempt > retries {
             return None;
         }
-        let delay =
-            self.state.setting(run, |worker| worker.retry_delay, options.retry_delay).unwrap_or_default();
+        let said = options.retry_delay.map(RetryDelay::constant);
+        let delay = self.state.setting(run, |worker| worker.retry_delay, said);
+        let delay = delay.map(|delay| delay.before(run.attempt + 1)).unwrap_or_default();
         let stage = Stage::Pending { due: self.now.steady.after(delay), at: None };
         let (worker, cycle) = (run.worker.clone(), run.cycle.clone());
         let launch = RequestedLaunch { worker, cycle, cause: self.number, join: run.join };

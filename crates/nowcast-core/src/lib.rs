@@ -75,7 +75,7 @@ pub use level::Level;
 pub use next_worker::{LaunchOptions, NextWorker};
 pub use notice::Notice;
 pub use open_deadline::OpenDeadline;
-pub use policy::{CycleMessage, CyclesPolicy, Expectation, Limits, Policy, RegisteredWorker};
+pub use policy::{CycleMessage, CyclesPolicy, Expectation, Limits, Policy, RegisteredWorker, RetryDelay};
 pub use record::{Change, Record};
 pub use requested_launch::RequestedLaunch;
 pub use rewind::Rewind;

@@ -60,7 +60,35 @@ pub struct Limits {
     /// `retries`: how many times a failed run is launched again.
     pub retries: Option<u32>,
     /// `retry delay`: how long to wait before each retry.
-    pub retry_delay: Option<SignedDuration>,
+    pub retry_delay: Option<RetryDelay>,
+}
+
+/// The time before each retry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RetryDelay {
+    /// Before the first retry.
+    pub first: SignedDuration,
+    /// How many times longer each delay is than the one before it; 1 if all are equal.
+    pub factor: u32,
+    /// The longest delay.
+    pub longest: SignedDuration,
+}
+
+impl RetryDelay {
+    /// The same time before each retry.
+    #[must_use]
+    pub fn constant(delay: SignedDuration) -> Self {
+        Self { first: delay, factor: 1, longest: delay }
+    }
+
+    /// Return the delay before an attempt, of which 2 is the first retry.
+    #[must_use]
+    pub fn before(&self, attempt: u32) -> SignedDuration {
+        let longer =
+            self.factor.checked_pow(attempt.saturating_sub(2)).and_then(|times| i32::try_from(times).ok());
+        let delay = longer.and_then(|times| self.first.checked_mul(times));
+        delay.map_or(self.longest, |delay| delay.min(self.longest))
+    }
 }
 
 /// The section `cycles`.
@@ -113,6 +141,16 @@ pub struct Expectation {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_delay_of_retries_grows_up_to_the_longest() {
+        let minutes = SignedDuration::from_mins;
+        let delay = RetryDelay { first: minutes(1), factor: 2, longest: minutes(10) };
+        let delays = (2..8).map(|attempt| delay.before(attempt).as_mins()).collect::<Vec<_>>();
+        assert_eq!(delays, [1, 2, 4, 8, 10, 10]);
+        assert_eq!(delay.before(u32::MAX), minutes(10));
+        assert_eq!(RetryDelay::constant(minutes(5)).before(9), minutes(5));
+    }
 
     #[test]
     fn this_machine_and_the_configured_hosts_are_known() {

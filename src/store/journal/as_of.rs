@@ -19,7 +19,8 @@ use nowcast_core::hold::Hold;
 use nowcast_core::parked::{Parked, ParkedItem};
 use nowcast_core::run::{RunReport, Stage, StopReason};
 use nowcast_core::{
-    Clock, Command, Cycles, Join, Limits, Now, Number, Policy, Requirement, Run, Steady, TimePoint,
+    Clock, Command, Cycles, Join, Limits, Now, Number, Policy, Requirement, RetryDelay, Run, Steady,
+    TimePoint,
 };
 
 impl History {
@@ -168,7 +169,9 @@ impl Past<'_> {
             return Ok(released);
         }
         if run.retry_of.is_some() {
-            let delay = options.retry_delay.or_else(|| self.limits(run)?.retry_delay).unwrap_or_default();
+            let said = options.retry_delay.map(RetryDelay::constant);
+            let delay = said.or_else(|| self.limits(run)?.retry_delay);
+            let delay = delay.map(|delay| delay.before(run.attempt)).unwrap_or_default();
             return Ok(Stage::Pending { due: now.steady.after(delay), at: None });
         }
         let due = now.steady.after(options.delay.unwrap_or_default());

@@ -278,6 +278,20 @@ fn a_failed_run_is_retried_and_its_rule_called_after_the_last_attempt() {
 }
 
 #[test]
+fn each_retry_may_wait_longer_than_the_one_before_it() {
+    let mut manager =
+        configured("{weather: {retries: 4, retry delay: '1m, x3, up to 5m'}}", |_, _| Ok(nothing()));
+    let mut run = manager.wants(worker("weather"));
+    for delay in [60, 180, 300, 300] {
+        manager.hears_of(run, "weather", "failure");
+        manager.ends(run, Ending::Status(1));
+        assert!(manager.passes(delay - 1).launched.is_empty(), "{delay}");
+        let runs = manager.passes(1).runs;
+        run = runs[0];
+    }
+}
+
+#[test]
 fn an_exit_without_a_report_is_retried_too() {
     let mut manager = configured("{weather: {retries: 1}}", |_, _| Ok(nothing()));
     let run = manager.wants(worker("weather"));
