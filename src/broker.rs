@@ -41,6 +41,7 @@ use crate::net::socket::Frames;
 use crate::net::watch::WakeOn;
 use crate::net::{ConnectionWatch, ManagerIdentity, socket};
 use crate::orphans;
+use crate::service_manager::ServiceManager;
 use crate::signals::Signals;
 use nowcast_core::Signal;
 use pylogging::{Level, Logger};
@@ -155,6 +156,7 @@ pub struct Broker {
     /// The journal's folder, in which the broker notes its state.
     journal: PathBuf,
     note: StateNote,
+    service_manager: ServiceManager,
     log: Logger,
     // Declared after the sockets, so that it is dropped after them.
     _context: Context,
@@ -235,6 +237,7 @@ impl Broker {
             refusals: Refusals::new(log.clone()),
             journal: config.journal.folder.clone(),
             note: StateNote::new(),
+            service_manager: ServiceManager::of_environment(),
             log,
             _context: context,
         };
@@ -307,7 +310,9 @@ impl Broker {
     /// ZeroMQ fails.
     pub fn run(&mut self, signals: &mut Signals, reload_config: ReloadConfig) -> Result<(), BrokerError> {
         self.note_state();
+        self.service_manager.ready();
         loop {
+            self.service_manager.keep_alive();
             let is_pending = self.recorder.as_ref().is_some_and(Recorder::is_pending);
             let ready = self.wait(signals, is_pending.then_some(RECORD_PAUSE))?;
             if ready.is_idle() {
@@ -349,7 +354,7 @@ impl Broker {
         ];
         let until_due =
             due.into_iter().flatten().min().map(|due| due.saturating_duration_since(Instant::now()));
-        let timeout = timeout.into_iter().chain(until_due).min();
+        let timeout = timeout.into_iter().chain(until_due).chain(self.service_manager.due()).min();
         socket::poll(&mut items, timeout.map_or(-1, socket::milliseconds))?;
         let mut ready = ReadySources(items.map(|item| item.is_readable()));
         ready.0[Source::Admissions as usize] |= self.admission.may_have_more();

@@ -18,7 +18,7 @@
 //! [`cli`] (the command line).
 //!
 //! Under them: [`config`] (nowcast.yaml, read raw, then checked), [`clock`] (the machine's clocks), [`process`] (the
-//! identity of a process), [`open_files`] (their limit), [`private_folder`] and [`exposure`] (rights of other users on files), [`orphans`] (processes that a container's first process inherits), [`failpoint`] (where tests end a process), and
+//! identity of a process), [`open_files`] (their limit), [`private_folder`] and [`exposure`] (rights of other users on files), [`orphans`] (processes that a container's first process inherits), [`service_manager`] (reports to systemd), [`failpoint`] (where tests end a process), and
 //! the crates [`pyyaml`] (YAML exactly as `PyYAML` reads and writes it), [`pylogging`] (Python's logging
 //! dictionaries) and [`error_text`] (parts of error messages).
 //!
@@ -45,6 +45,7 @@ pub mod private_folder;
 pub mod process;
 pub mod rules;
 pub mod scheduler;
+pub mod service_manager;
 mod shell_words;
 pub mod signals;
 pub mod store;

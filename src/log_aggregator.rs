@@ -14,6 +14,7 @@ use crate::net::curve::{self, CurveServer, KeyError};
 use crate::net::port_access;
 use crate::net::rare_line::RareLine;
 use crate::net::{MonitoredSocket, socket};
+use crate::service_manager::ServiceManager;
 use crate::signals::Signals;
 use crate::store::Presence;
 use nowcast_core::Signal;
@@ -37,8 +38,8 @@ const REMOTE: u64 = 2;
 /// to a publisher's host counts as lost and is made again.
 const KEEPALIVE: (i32, i32, i32) = (60, 3, 20);
 
-/// The interval in milliseconds between checks for a missing journal folder.
-const FOLDER_INTERVAL: i64 = 1_000;
+/// The interval between checks for a missing journal folder.
+const FOLDER_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The XSUB messages that begin and end the subscription to everything.
 const SUBSCRIBE: &[u8] = b"\x01";
@@ -121,15 +122,19 @@ impl Aggregator {
     /// # Errors
     /// When ZeroMQ fails.
     pub fn run(&mut self, signals: &mut Signals, reload_config: ReloadConfig) -> zmq::Result<()> {
+        let service_manager = ServiceManager::of_environment();
+        service_manager.ready();
         loop {
+            service_manager.keep_alive();
             let mut items = [
                 self.socket.as_poll_item(POLLIN),
                 PollItem::from_fd(signals.as_raw_fd(), POLLIN),
                 self.socket.event_poll_item(),
             ];
             // The manager may create the folder later.
-            let timeout = if self.presence.announce(&self.journal) { -1 } else { FOLDER_INTERVAL };
-            socket::poll(&mut items, timeout)?;
+            let folder = (!self.presence.announce(&self.journal)).then_some(FOLDER_INTERVAL);
+            let timeout = folder.into_iter().chain(service_manager.due()).min();
+            socket::poll(&mut items, timeout.map_or(-1, socket::milliseconds))?;
             for signal in signals.take() {
                 self.log.info(signal.log_text());
                 match signal {

@@ -22,6 +22,7 @@ use crate::control::call::{Call, CallError, call_within};
 use crate::launch::{self, RunLocation, WatchedProcesses};
 use crate::net::socket;
 use crate::process::machine;
+use crate::service_manager::ServiceManager;
 use crate::signals::Signals;
 use crate::store::journal::JournalError;
 use crate::store::{History, Presence};
@@ -116,6 +117,8 @@ impl Scheduler {
     /// # Errors
     /// When waiting for signals and exits fails.
     pub fn run(&mut self, signals: &mut Signals, reload_config: ReloadConfig) -> io::Result<()> {
+        let service_manager = ServiceManager::of_environment();
+        service_manager.ready();
         loop {
             for signal in signals.take() {
                 self.log.info(signal.log_text());
@@ -143,14 +146,13 @@ impl Scheduler {
             let is_well = is_ready && is_launched && is_announced;
             let has_more = self.plan.as_ref().is_some_and(|plan| plan.first().is_some());
             // Between two launches the clock may have been set.
-            self.wait(
-                signals,
-                match (is_well, has_more) {
-                    (true, true) => Duration::ZERO,
-                    (true, false) => pause,
-                    (false, _) => pause.min(RETRY_INTERVAL),
-                },
-            )?;
+            let pause = match (is_well, has_more) {
+                (true, true) => Duration::ZERO,
+                (true, false) => pause,
+                (false, _) => pause.min(RETRY_INTERVAL),
+            };
+            service_manager.keep_alive();
+            self.wait(signals, service_manager.due().map_or(pause, |due| due.min(pause)))?;
         }
     }
 

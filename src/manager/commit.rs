@@ -50,6 +50,7 @@ impl Manager {
         ));
         let mut next = Instant::now() + RETRY_INTERVAL;
         loop {
+            self.service_manager.keep_alive();
             let mut items = vec![PollItem::from_fd(signals.as_raw_fd(), POLLIN)];
             items.extend(self.control.poll_items());
             let left = next.saturating_duration_since(Instant::now());

@@ -33,6 +33,7 @@ use crate::failpoint;
 use crate::launch::{LaunchedRuns, RunFolder};
 use crate::net::curve::KeyError;
 use crate::notify::{LAST_CHANCE, Notifier};
+use crate::service_manager::ServiceManager;
 use crate::signals::Signals;
 use crate::store::{ChecklistFile, Journal, JournalError, Presence};
 use connection::BrokerConnection;
@@ -131,6 +132,7 @@ pub struct Manager {
     launch_queue: VecDeque<QueuedLaunch>,
     notifier: Notifier,
     forecaster: Forecaster,
+    service_manager: ServiceManager,
 }
 
 impl Manager {
@@ -179,7 +181,9 @@ impl Manager {
         self.queue_adoptions(previous_runs);
         let mut events = Vec::new();
         let mut logs_listening = true;
+        self.service_manager.ready();
         loop {
+            self.service_manager.keep_alive();
             if let Some(end) = self.handle(events, signals, reload_config)? {
                 return self.drain(end, signals, reload_config);
             }

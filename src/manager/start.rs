@@ -26,6 +26,7 @@ use crate::notify::Notifier;
 use crate::private_folder::{self, OTHERS, OTHERS_WRITE};
 use crate::process::machine;
 use crate::rules::{Engine, Reloader, RuleSet};
+use crate::service_manager::ServiceManager;
 use crate::store::journal::Migration;
 use crate::store::{ChecklistFile, Journal, JournalError};
 use nowcast_core::State;
@@ -89,6 +90,7 @@ impl Manager {
             launch_queue: VecDeque::new(),
             notifier: Notifier::start(&config.notifications, log.clone()),
             forecaster: Forecaster::default(),
+            service_manager: ServiceManager::of_environment(),
             config,
             options,
             nowcast_binary,

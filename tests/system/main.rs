@@ -47,6 +47,7 @@ mod runner;
 mod scheduler;
 mod screens;
 mod scripts;
+mod service;
 mod shells;
 mod signals;
 mod status;
