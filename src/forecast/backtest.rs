@@ -13,14 +13,16 @@ use super::foretellable::Foretellable;
 use super::futures::{self, Draws};
 use super::history::{CycleKey, HORIZON, PastCycle, PastEnd, PastRun, PastRuns};
 use super::like::Likeness;
+use super::range::range;
 use super::score::{EndScore, LatenessScore, ratio};
-use super::simulate::{Trace, TracedEnd};
+use super::simulate::{Trace, TracedEnd, TracedRun};
 use super::start::{ForecastError, ForecastRules, Start};
 use super::summary::Forecast;
 use super::what_if::WhatIf;
 use crate::config::{self, Config, defaults};
 use crate::store::History;
-use nowcast_core::record::RecordedEvent;
+use crate::store::journal::EventFilter;
+use nowcast_core::record::{RecordedEvent, Speaker};
 use nowcast_core::{Command, DecisionTime, Number, OpenDeadline};
 
 /// The most forecasts that are made. Of more cycles, as many are taken at equal distances.
@@ -59,7 +61,7 @@ pub struct Backtest {
     pub free: LaunchScore,
     /// What differs with the real ends, at most twenty.
     pub differences: Vec<String>,
-    /// Ends of runs, by worker and by how long before their ends they were foretold.
+    /// Ends of runs, by worker and by how long after the beginning they were foretold.
     pub ends: Vec<EndRow>,
     /// Ends of running runs, by how long they had been running.
     pub running: Vec<EndRow>,
@@ -70,7 +72,7 @@ pub struct Backtest {
 /// How many launches were foretold.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub struct LaunchScore {
-    /// The launches that happened. Operators' are left out, and what follows them.
+    /// The launches that happened. Those of operators after the beginning are left out, and what follows them.
     pub happened: usize,
     /// The launches that were foretold with a probability of 50 % at least.
     pub foretold: usize,
@@ -273,17 +275,16 @@ impl<'a> Scorer<'a> {
                 return Ok(ForecastMoment { event: cause.number, begin: zoned(begin) });
             }
         }
-        let event = Number(first.id.0.max(first.cause.0) + 1);
-        let caused = cause.map_or(first.launched, |cause| cause.at.timestamp());
-        Ok(ForecastMoment { event, begin: zoned(first.launched.max(caused)) })
+        let after = first.launched.checked_add(SignedDuration::from_nanos(1)).unwrap_or(Timestamp::MAX);
+        Ok(ForecastMoment { event: self.history.first_since(after)?, begin: zoned(first.launched) })
     }
 
     /// The runs that were launched while a forecast lasts, and that it could know of.
     fn launched(&self, start: &Start) -> impl Iterator<Item = &'a PastRun> {
         let (begin, until) = (start.begin.timestamp(), start.until);
         let is_launched = move |run: &&PastRun| run.launched > begin && run.launched <= until;
-        let foretellable = &self.foretellable;
-        self.full.runs().iter().filter(is_launched).filter(|run| foretellable.is(run.id))
+        let (foretellable, based_on) = (&self.foretellable, start.based_on);
+        self.full.runs().iter().filter(is_launched).filter(move |run| foretellable.is(run.id, based_on))
     }
 
     /// Let runs end as they did: then each launch must be the same.
@@ -294,8 +295,11 @@ impl<'a> Scorer<'a> {
         let traces = futures::simulate_by(start, &odds, rules, &WhatIf::default(), draws)?;
         let mut counts: BTreeMap<(CycleKey, Likeness, u32), (usize, usize)> = BTreeMap::new();
         let simulated = traces.iter().flat_map(|trace| &trace.runs);
-        for run in simulated.filter(|run| run.begun.is_some_and(|begun| begun > begin)) {
-            if run.number.is_none_or(|number| self.foretellable.is(number)) {
+        // A manager learns of an end a moment later, so one of the past may be known only now: what it launches begins at once.
+        let was_running = |number| start.running.iter().any(|running| running.run == number);
+        let is_launched = |run: &&TracedRun| run.begun.is_some() && !run.number.is_some_and(was_running);
+        for run in simulated.filter(is_launched) {
+            if run.number.is_none_or(|number| self.foretellable.is(number, start.based_on)) {
                 let key = (run.key.cycle.clone(), run.key.like.clone(), run.key.attempt);
                 counts.entry(key).or_default().0 += 1;
             }
@@ -310,7 +314,7 @@ impl<'a> Scorer<'a> {
             if foretold != happened && self.result.differences.len() < MOST_DIFFERENCES {
                 let from = start.begin.strftime("%Y-%m-%d %H:%M");
                 self.result.differences.push(format!(
-                    "from {from}: {like} of {cycle}: foretold {foretold}, happened {happened}"
+                    "from {from}: {like} of {cycle}: predicted {foretold}, happened {happened}"
                 ));
             }
         }
@@ -348,11 +352,13 @@ impl<'a> Scorer<'a> {
         }
         for (key, run) in keys {
             let PastEnd::Ended { at, .. } = &run.end else { continue };
-            let Some(times) = foretold.get(key).filter(|times| times.len() * 2 >= traces.len()) else {
+            let times = foretold.get(key).filter(|times| times.len() * 2 >= traces.len());
+            let Some((times, range)) = times.and_then(|times| Some((times, range(times.clone())?))) else {
                 continue;
             };
             if (begin..=start.until).contains(at) {
-                let group = (key.like.worker.to_string(), lead(at.duration_since(begin)));
+                // By the foretold time: the real one would put all that came early in one group, and all that came late in another.
+                let group = (key.like.worker.to_string(), lead(range.median.duration_since(begin)));
                 let medians = self.sum_of_medians(start, run);
                 self.ends.entry(group).or_default().add(times, medians, *at);
             }
@@ -420,26 +426,20 @@ impl<'a> Scorer<'a> {
 
     /// Whether the message of a deadline came in time, after an event.
     fn is_met(&self, deadline: &OpenDeadline, event: Number) -> Result<bool, ForecastError> {
-        let of_worker = |run: &&PastRun| *self.full.likenesses().get(run.like).worker == *deadline.worker;
-        for run in self.full.runs().iter().filter(of_worker) {
-            let is_of_cycle = match (&deadline.cycle, &self.full.cycle(run.cycle).key) {
-                (None, _) => true,
-                (Some(cycle), CycleKey::Label(label)) => cycle == label,
-                (Some(_), CycleKey::Day(_)) => false,
-            };
-            let sent = run.messages.iter().filter(|sent| sent.message >= event);
-            for sent in sent.filter(|sent| is_of_cycle && *sent.r#type == *deadline.r#type) {
-                let received = self.history.received_message(sent.message)?;
-                let is_in_time = received.is_some_and(|received| {
-                    received.at <= deadline.at.timestamp()
-                        && (deadline.cycle.is_some() || received.at >= deadline.since)
-                });
-                if is_in_time {
-                    return Ok(true);
-                }
+        let messages = self.history.events(&EventFilter {
+            within: Some((event, self.history.last_event()?)),
+            // A message that comes at the deadline is in time.
+            until: deadline.at.timestamp().checked_add(SignedDuration::from_nanos(1)).ok(),
+            ..EventFilter::of_messages(&deadline.worker, &deadline.r#type)
+        })?;
+        Ok(messages.iter().any(|record| match &record.event {
+            // One that was parked was received when it was parked.
+            RecordedEvent::Message(received) if received.speaker != Speaker::Retry => {
+                let message = received.message.as_ref();
+                message.is_some_and(|message| deadline.is_met_by(message, record.at.timestamp()))
             }
-        }
-        Ok(false)
+            _ => false,
+        }))
     }
 
     fn finish(mut self) -> Backtest {

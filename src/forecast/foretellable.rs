@@ -1,6 +1,6 @@
-//! [`Foretellable`]: which launches of the past a forecast could know of. What operators do cannot be foretold, and what follows from it.
+//! [`Foretellable`]: which launches of the past a forecast could know of. What operators do later cannot be foretold, and what follows from it.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use jiff::Timestamp;
 
@@ -9,10 +9,11 @@ use crate::store::{History, JournalError};
 use nowcast_core::record::{RecordedEvent, Speaker};
 use nowcast_core::{Command, Number, RunId};
 
-/// The runs that a forecast could not know of.
+/// The runs that follow from what operators did.
 #[derive(Debug)]
 pub struct Foretellable {
-    others: HashSet<RunId>,
+    /// For each of them, the first one, which an operator launched.
+    origins: HashMap<RunId, RunId>,
 }
 
 impl Foretellable {
@@ -21,22 +22,23 @@ impl Foretellable {
     /// # Errors
     /// The journal cannot be read.
     pub fn read(history: &History, past: &PastRuns, since: Timestamp) -> Result<Self, JournalError> {
-        let mut others = HashSet::new();
+        let mut origins = HashMap::new();
         // A run is caused by one with a lower number.
         for run in past.runs().iter().filter(|run| run.launched >= since) {
-            let sender = past.sender(run.cause);
-            let is_of_other = sender.is_some_and(|sender| others.contains(&sender.id));
-            if is_of_other || !is_of_the_system(history, run.cause)? {
-                others.insert(run.id);
+            if !is_of_the_system(history, run.cause)? {
+                origins.insert(run.id, run.id);
+            } else if let Some(origin) = past.sender(run.cause).and_then(|sender| origins.get(&sender.id)) {
+                origins.insert(run.id, *origin);
             }
         }
-        Ok(Self { others })
+        Ok(Self { origins })
     }
 
-    /// Return whether a forecast could know of the launch of a run.
+    /// Return whether a forecast that knows the events up to a number could know of the launch of a run: nothing that an operator did
+    /// later led to it.
     #[must_use]
-    pub fn is(&self, run: RunId) -> bool {
-        !self.others.contains(&run)
+    pub fn is(&self, run: RunId, based_on: Number) -> bool {
+        self.origins.get(&run).is_none_or(|origin| origin.0 <= based_on.0)
     }
 }
 

@@ -10,11 +10,12 @@ use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp, ZonedDateTime};
 
 use super::draw::{RunKey, RunningNow};
-use super::history::{CycleKey, HORIZON, PastMessage, PastRuns};
+use super::history::{CycleKey, HORIZON, PastRuns};
 use super::like::Likeness;
 use crate::config::Config;
 use crate::rules::{Engine, RuleSet, RulesLoadError};
 use crate::scheduler::due::{self, EarlierLaunches, SchedulePlan};
+use crate::store::journal::EventFilter;
 use crate::store::{History, JournalError};
 use nowcast_core::cycles::Cycles;
 use nowcast_core::expected::Expected;
@@ -221,7 +222,7 @@ impl Start {
         let cycles = history.cycles_before(event)?.unwrap_or_default();
         let mut open = history.open_before(event, &policy, &cycles)?;
         let past = full.before(event, at, HORIZON);
-        open.expected = expected_before(history, &past, at)?;
+        open.expected = expected_before(history, event, at)?;
         let plan = SchedulePlan::new(&config.scheduled, Vec::new(), at);
         let schedule = launches_of(plan, at, at, until);
         let based_on = Number(event.0.saturating_sub(1));
@@ -264,24 +265,14 @@ fn policy(config: &Config) -> Arc<Policy> {
     Arc::new(Policy { has_notification_targets: false, ..config.policy() })
 }
 
-/// The expected messages as they were at a moment of the past.
-fn expected_before(
-    history: &History,
-    past: &PastRuns,
-    at: Timestamp,
-) -> Result<Vec<Expected>, ForecastError> {
+/// The expected messages as they were before an event, at a moment of the past.
+fn expected_before(history: &History, event: Number, at: Timestamp) -> Result<Vec<Expected>, ForecastError> {
     let mut all = history.open_now()?.expected;
     for expected in &mut all {
-        let is_its = |message: &&PastMessage| *message.r#type == *expected.r#type;
-        let of_worker = past
-            .runs()
-            .iter()
-            .rev()
-            .filter(|run| *past.likenesses().get(run.like).worker == *expected.worker);
-        let last = of_worker.flat_map(|run| &run.messages).find(is_its);
-        let received = last.map(|last| history.received_message(last.message)).transpose()?.flatten();
-        (expected.last_received, expected.last_received_steady) =
-            (received.map(|received| received.at), None);
+        let of_kind = EventFilter::of_messages(&expected.worker, &expected.r#type);
+        let last = history.events(&EventFilter { before: Some(event), limit: Some(1), ..of_kind })?;
+        expected.last_received = last.first().map(|last| last.at.timestamp());
+        expected.last_received_steady = None;
         (expected.evaluated_until, expected.late, expected.late_cycle) = (at, None, None);
         expected.at_risk = Vec::new();
     }

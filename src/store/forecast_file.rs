@@ -1,8 +1,11 @@
-//! [`StoredForecast`]: the forecast of expected messages, in a file in the journal's folder. A process of the manager writes it; the manager
-//! and `nowcast status` read it. The file can be lost without harm: the next forecast makes it again.
+//! [`StoredForecast`]: the forecast of expected messages, in a file below the journal's folder. A process of the manager writes it; the
+//! manager and `nowcast status` read it. The file can be lost without harm: the next forecast makes it again.
+//!
+//! Once it is there, the journal's own folder is not changed: after a change of that, the manager looks at each of its files.
 
-use std::fs;
+use std::fs::{self, DirBuilder};
 use std::io::{self, Read, Write};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, Timestamp};
@@ -11,8 +14,8 @@ use serde::{Deserialize, Serialize};
 use crate::{failpoint, private_folder};
 use nowcast_core::ExpectedForecast;
 
-/// The file's name.
-const NAME: &str = "forecast.json";
+/// The file and its folder.
+const PATH: &str = "forecast/expected.json";
 
 /// More bytes than a forecast of 1,000 deadlines takes.
 const MOST_BYTES: u64 = 1 << 20;
@@ -35,12 +38,16 @@ impl StoredForecast {
     /// # Errors
     /// The disk is full, or the operating system refuses.
     pub fn write(&self, journal: &Path) -> io::Result<()> {
-        let new = journal.join(format!("{NAME}.new"));
+        let path = path(journal);
+        if let Some(folder) = path.parent() {
+            DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        }
+        let new = path.with_extension("new");
         let mut file = private_folder::open_file(&new)?;
         file.set_len(0)?;
         file.write_all(&serde_json::to_vec(self)?)?;
         failpoint::pass("forecaster: file written");
-        fs::rename(new, path(journal))
+        fs::rename(new, path)
     }
 
     /// Read the last one.
@@ -61,11 +68,13 @@ impl StoredForecast {
 }
 
 fn path(journal: &Path) -> PathBuf {
-    journal.join(NAME)
+    journal.join(PATH)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::SystemTime;
+
     use super::*;
 
     #[test]
@@ -82,5 +91,16 @@ mod tests {
         assert_eq!(StoredForecast::recent(folder.path(), later(8)), None);
         fs::write(path(folder.path()), "{\"at\": 7").unwrap();
         assert!(StoredForecast::read(folder.path()).is_err());
+    }
+
+    #[test]
+    fn a_forecast_that_replaces_another_does_not_change_the_journals_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let forecast = StoredForecast { at: Timestamp::UNIX_EPOCH, expected: Vec::new() };
+        forecast.write(folder.path()).unwrap();
+        let opened = fs::File::open(folder.path()).unwrap();
+        opened.set_modified(SystemTime::UNIX_EPOCH).unwrap();
+        forecast.write(folder.path()).unwrap();
+        assert_eq!(opened.metadata().unwrap().modified().unwrap(), SystemTime::UNIX_EPOCH);
     }
 }

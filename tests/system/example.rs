@@ -2,67 +2,46 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use rustix::process::{Signal, kill_process};
+use rustix::process::Signal;
 
-use crate::support::system::{NOWCAST, free_ports, pid};
-use crate::support::wait::wait_for;
+use crate::support::system::{System, system};
 
 /// A copy of the example with ports of its own.
-fn copy_of_the_example() -> tempfile::TempDir {
-    let folder = tempfile::tempdir().expect("a folder");
+pub fn copy_of_the_example() -> System {
+    let system = system().prepare();
     let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/forecast");
     let copied =
-        Command::new("cp").arg("-r").arg(example.join(".")).arg(folder.path()).status().expect("copied");
+        Command::new("cp").arg("-r").arg(example.join(".")).arg(system.path("")).status().expect("copied");
     assert!(copied.success());
-    let file = folder.path().join("nowcast.yaml");
-    let text = fs::read_to_string(&file).expect("the configuration");
-    let (manager, workers) = free_ports();
-    let text = text.replace("manager: 4353", &format!("manager: {manager}"));
-    let text = text.replace("workers: 4354", &format!("workers: {workers}"));
+    let text = fs::read_to_string(system.config()).expect("the configuration");
+    let text = text.replace("manager: 4353", &format!("manager: {}", system.manager_port));
+    let text = text.replace("workers: 4354", &format!("workers: {}", system.workers_port));
     // The schedule must not begin a day meanwhile.
     let later = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(12);
     let text = text.replace("at: '03:40'", &format!("at: '{}'", later.strftime("%H:%M")));
-    fs::write(&file, text).expect("written");
-    folder
-}
-
-fn command(folder: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(NOWCAST);
-    command.args(arguments).current_dir(folder).env_remove("NOWCAST_LOGS").env_remove("NOWCAST_YAML");
-    command
+    fs::write(system.config(), text).expect("written");
+    system
 }
 
 /// Start the system, acknowledge all failed runs, and stop it.
-fn acknowledge_all(folder: &Path) {
-    let mut up = command(folder, &["up"]).stdout(Stdio::null()).spawn().expect("it starts");
-    let is_acknowledged = || {
-        let output = command(folder, &["ack", "--all"]).output().expect("ended");
-        output.status.success().then_some(())
-    };
-    wait_for("the acknowledgement", is_acknowledged, String::new);
-    kill_process(pid(up.id()), Signal::TERM).expect("it takes the signal");
-    assert!(up.wait().expect("ended").success());
-}
-
-fn nowcast(folder: &Path, arguments: &[&str]) -> String {
-    let output = command(folder, arguments).output().expect("ended");
-    let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
-    assert_eq!(output.status.code(), Some(0), "{arguments:?}: {text}");
-    text
+fn acknowledge_all(system: &mut System) {
+    let up = system.command(&["up"]);
+    system.spawn("up", up);
+    system
+        .wait_for("the acknowledgement", || (system.operation(&["ack", "--all"]).0 == Some(0)).then_some(()));
+    system.signal("up", Signal::TERM);
+    assert!(system.wait_for_end("up").success());
 }
 
 #[test]
 fn a_whole_day_runs() {
-    let folder = copy_of_the_example();
-    nowcast(
-        folder.path(),
-        &["up", "--launch", "download_weather 00", "--cycle", "2026-03-14", "--exit-when-idle"],
-    );
-    let page = fs::read_to_string(folder.path().join("results/web/index.html")).expect("the page");
+    let mut system = copy_of_the_example();
+    system.operate(&["up", "--launch", "download_weather 00", "--cycle", "2026-03-14", "--exit-when-idle"]);
+    let page = fs::read_to_string(system.path("results/web/index.html")).expect("the page");
     assert_eq!(page, "<p>sea level 1.2 m\n<p>sea level 1.2 m\n");
-    let runs = nowcast(folder.path(), &["runs", "-n", "100", "--json"]);
+    let runs = system.operate(&["runs", "-n", "100", "--json"]);
     let runs: serde_json::Value = serde_json::from_str(&runs).expect("JSON");
     let mut workers: Vec<&str> =
         runs.as_array().expect("a list").iter().map(|run| run["worker"].as_str().expect("a name")).collect();
@@ -70,43 +49,43 @@ fn a_whole_day_runs() {
     // All of them are of its cycle, and so have its date.
     let cycles = runs.as_array().expect("a list").iter().map(|run| run["cycle"].as_str());
     assert!(cycles.into_iter().all(|cycle| cycle == Some("2026-03-14")), "{runs}");
-    assert!(folder.path().join("results/archive/2026-03-14/forecast.nc").exists());
+    assert!(system.path("results/archive/2026-03-14/forecast.nc").exists());
     workers.sort_unstable();
     workers.dedup();
     assert_eq!(workers.len(), 12, "{workers:?}");
     // The gauge that does not answer is all that went wrong.
-    let failed = nowcast(folder.path(), &["runs", "--failed"]);
+    let failed = system.operate(&["runs", "--failed"]);
     assert_eq!(failed.lines().count(), 2, "{failed}");
     assert!(failed.contains("dogwood_falls"), "{failed}");
     // Its web pages were published, so it is done: once that failure is acknowledged, nothing else is said of it.
-    let of_state = |state: &str| {
-        let cycles = nowcast(folder.path(), &["cycles", "--state", state, "--json"]);
+    let of_state = |system: &System, state: &str| {
+        let cycles = system.operate(&["cycles", "--state", state, "--json"]);
         let cycles: serde_json::Value = serde_json::from_str(&cycles).expect("JSON");
         let cycles = cycles.as_array().expect("a list").iter().map(|cycle| cycle["cycle"].clone());
         cycles.collect::<Vec<_>>()
     };
-    assert_eq!(of_state("failed"), ["2026-03-14"]);
-    acknowledge_all(folder.path());
-    assert_eq!(of_state("done"), ["2026-03-14"]);
+    assert_eq!(of_state(&system, "failed"), ["2026-03-14"]);
+    acknowledge_all(&mut system);
+    assert_eq!(of_state(&system, "done"), ["2026-03-14"]);
     // Its last worker cleared the checklist.
-    assert_eq!(nowcast(folder.path(), &["checklist", "show"]), "{}\n");
+    assert_eq!(system.operate(&["checklist", "show"]), "{}\n");
     // Its rules are tested completely, and no cycle is endless.
-    let tested = nowcast(folder.path(), &["rules", "test", "--min-coverage", "100"]);
+    let tested = system.operate(&["rules", "test", "--min-coverage", "100"]);
     assert!(tested.contains("100"), "{tested}");
-    let checked = nowcast(folder.path(), &["rules", "check", "--strict"]);
+    let checked = system.operate(&["rules", "check", "--strict"]);
     assert!(checked.contains("0 errors, 0 warnings"), "{checked}");
 }
 
 /// A day to come is foretold from the day that was, and goes like that.
 #[test]
 fn a_day_goes_as_it_was_foretold() {
-    let folder = copy_of_the_example();
+    let system = copy_of_the_example();
     let run_day = |cycle: &str| {
         let up = ["up", "--launch", "download_weather 00", "--cycle", cycle, "--exit-when-idle"];
-        nowcast(folder.path(), &up);
+        system.operate(&up);
     };
     let json = |arguments: &[&str]| -> serde_json::Value {
-        serde_json::from_str(&nowcast(folder.path(), arguments)).expect("JSON")
+        serde_json::from_str(&system.operate(arguments)).expect("JSON")
     };
     // The launches of a list, without their options, each as often as it is there.
     let launches = |runs: &serde_json::Value| {

@@ -4,6 +4,7 @@
 mod support;
 
 mod access;
+mod backtest;
 mod bad_checklists;
 mod bad_messages;
 mod bad_rules;

@@ -48,6 +48,38 @@ fn under_way() -> Recorded {
     system
 }
 
+/// Nine cycles, one every eight hours, with model runs of so many minutes. The scheduler does not run, so a forecast is wrong about it.
+fn nine_cycles() -> Recorded {
+    let other_entry = "- nowcast.workers.download_weather: {every: day, at: '16:15', cmd line opts: '12'}\n";
+    let mut system = Recorded::with((other_entry, ""), "");
+    for (number, model) in (0..).zip([170, 180, 240, 175, 165, 190, 172, 185, 200]) {
+        let at = |minutes: i32| {
+            let minutes = 15 * 60 + number * 8 * 60 + minutes;
+            format!("{} {:02}:{:02}", minutes / 1_440 - 3, minutes % 1_440 / 60, minutes % 60)
+        };
+        system
+            .at(&at(0))
+            .launches_in(&format!("2019-09-{}", 20 + number), "download_weather", &["00"])
+            .at(&at(5))
+            .finishes("download_weather", "success 00", "null")
+            .at(&at(20))
+            .finishes("make_ssh_files", "success", "null")
+            .at(&at(30))
+            .finishes("collect_rivers", "success", "{Fraser: 812.5}")
+            .at(&at(40))
+            .finishes("make_plots", "success", "null")
+            .at(&at(70))
+            .finishes("make_forcing", "success", "null")
+            .at(&at(120))
+            .finishes("make_plots", "success", "null")
+            .at(&at(70 + model))
+            .finishes("run_nemo", "success", "null")
+            .at(&at(90 + model))
+            .finishes("make_plots", "success", "null");
+    }
+    system
+}
+
 fn all(system: &mut Recorded, commands: &[&[&str]]) -> String {
     system.at("12:00");
     commands.iter().map(|arguments| system.run(arguments)).collect::<Vec<_>>().join("\n")
@@ -67,6 +99,19 @@ fn forecast() {
         ],
     );
     assert_snapshot("forecast", &text);
+}
+
+#[test]
+fn backtest() {
+    let text = all(
+        &mut nine_cycles(),
+        &[
+            &["forecast", "--backtest", "4d", "--runs", "20"],
+            &["forecast", "--backtest", "4d", "--runs", "20", "--json"],
+            &["forecast", "--backtest", "1h"],
+        ],
+    );
+    assert_snapshot("forecast_backtest", &text);
 }
 
 #[test]

@@ -27,6 +27,15 @@ pub struct EventFilter {
     pub limit: Option<u32>,
 }
 
+impl EventFilter {
+    /// The messages of a worker and type.
+    #[must_use]
+    pub fn of_messages(worker: &str, r#type: &str) -> Self {
+        let (worker, r#type) = (Some(worker.to_owned()), Some(r#type.to_owned()));
+        Self { worker, r#type, kind: Some(EventKind::Message), ..Self::default() }
+    }
+}
+
 /// The kind of an event: the variants of [`nowcast_core::record::RecordedEvent`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, reason = "they stand at the variants of `RecordedEvent`")]

@@ -416,6 +416,16 @@ impl History {
         Ok(event.map(|event| event.at.timestamp()))
     }
 
+    /// The number of the first event at or after a time, by the clock as it is set now. One more than the last event if all are before it.
+    ///
+    /// # Errors
+    ///
+    /// See [`History::event`].
+    pub fn first_since(&self, time: Timestamp) -> JournalResult<Number> {
+        self.ask(|connection| order::first_since(connection, time))
+            .map(|number| Number(number.cast_unsigned()))
+    }
+
     /// The number of the last event; 0 if there is none.
     ///
     /// # Errors

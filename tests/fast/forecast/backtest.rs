@@ -3,19 +3,22 @@
 #![allow(clippy::float_cmp, reason = "shares are counts divided by the same number")]
 
 use std::collections::BTreeMap;
+use std::fmt::Debug;
 use std::fs;
 
 use jiff::SignedDuration;
 use nowcast::forecast::backtest::EndRow;
+use nowcast::forecast::score::EndScore;
 use nowcast::forecast::{Backtest, Draws, backtest};
 use nowcast::store::History;
+use nowcast_core::{Command, Cycle, CycleOption};
 
 use crate::support::builder::{Builder, system};
 use crate::support::past::{Past, PastLaunch, PastRun, reports_after, success_after};
 use crate::support::random::Random;
 use crate::support::system::System;
 
-/// Two chains that meet: an ocean model behind the weather, and satellite pictures that come by the clock.
+/// Two chains that meet: an ocean model behind the weather, and satellite pictures that come by the clock. The archive comes in the afternoon.
 const RULES: &str = "
 function after_weather(msg)
   if msg.type == 'success' then
@@ -43,14 +46,15 @@ function after_tracks(msg)
   return {}
 end
 function after_plots(msg) return {} end
+function after_archive(msg) return {} end
 ";
 
-fn two_chains() -> Builder {
+fn two_chains(expected: &str) -> Builder {
     let worker = |name: &str| {
         format!("{name}: {{checklist key: {name}, success: done, failure: failed, crash: crashed}}")
     };
     let mut builder = system();
-    for name in ["weather", "ocean", "waves", "satellite", "tracks", "plots"] {
+    for name in ["weather", "ocean", "waves", "satellite", "tracks", "plots", "archive"] {
         builder = builder.worker(&worker(name));
     }
     builder
@@ -59,26 +63,32 @@ fn two_chains() -> Builder {
         .section(
             "scheduled workers:
   - weather: {every: day, at: '06:00', timezone: UTC, cycle: '%Y-%m-%d'}
-  - satellite: {every: day, at: '07:00', timezone: UTC, cycle: '%Y-%m-%d'}",
+  - satellite: {every: day, at: '07:00', timezone: UTC, cycle: '%Y-%m-%d'}
+  - archive: {every: day, at: '14:00', timezone: UTC, cycle: '%Y-%m-%d'}",
         )
-        .section("expect:\n  - {worker: plots, type: success, by: '11:15', timezone: UTC, cycle: '%Y-%m-%d'}")
+        .section(expected)
 }
+
+const PLOTS: &str =
+    "expect:\n  - {worker: plots, type: success, by: '11:15', timezone: UTC, cycle: '%Y-%m-%d'}";
 
 /// Days on which everything shares a slowness, Mondays are slow, some ocean models fail and a few runs take very long.
 struct Days {
     random: Random,
+    random_of_archive: Random,
     /// The slowness of each cycle, by its label.
     slowness: BTreeMap<String, f64>,
 }
 
 impl Days {
     fn new(seed: u64) -> Self {
-        Self { random: Random::of(seed, 0), slowness: BTreeMap::new() }
+        let [random, random_of_archive] = [0, 1].map(|sequence| Random::of(seed, sequence));
+        Self { random, random_of_archive, slowness: BTreeMap::new() }
     }
 
     /// A number from 0 to 1.
     fn uniform(&mut self) -> f64 {
-        f64::from(u32::try_from(self.random.below(1_000_000)).expect("small")) / 1e6
+        uniform(&mut self.random)
     }
 
     fn go(&mut self, launch: &PastLaunch<'_>) -> PastRun {
@@ -89,6 +99,11 @@ impl Days {
             let tail = if self.uniform() < 0.05 { 1.0 / (0.2 + self.uniform()) } else { 0.0 };
             let slowness = 0.8 + 0.5 * self.uniform() + tail + if is_monday { 0.4 } else { 0.0 };
             self.slowness.insert(cycle.clone(), slowness);
+        }
+        if launch.worker.name() == "archive" {
+            return success_after(
+                15.0 * self.slowness[&cycle] * (0.75 + 0.5 * uniform(&mut self.random_of_archive)),
+            );
         }
         let slowness = self.slowness[&cycle] * (0.75 + 0.5 * self.uniform());
         match launch.worker.name() {
@@ -107,8 +122,12 @@ impl Days {
     }
 }
 
+fn uniform(random: &mut Random) -> f64 {
+    f64::from(u32::try_from(random.below(1_000_000)).expect("small")) / 1e6
+}
+
 fn days(seed: u64, until: &str) -> (System, Past) {
-    let system = two_chains().prepare();
+    let system = two_chains(PLOTS).prepare();
     let mut past = Past::new(&system, "2026-01-01T00:00[UTC]");
     let mut days = Days::new(seed);
     past.live(until, &mut |launch| Some(days.go(&launch)));
@@ -124,6 +143,33 @@ fn scored(past: &Past, days: i64, draws: u32) -> Backtest {
 
 fn all(rows: &[EndRow]) -> &EndRow {
     rows.iter().find(|row| row.worker.is_none() && row.group.is_none()).expect("a row of all")
+}
+
+/// The scores of groups of rows.
+fn grouped<'a, Key: Ord>(
+    rows: &'a [EndRow],
+    key: impl Fn(&'a EndRow) -> Option<Key>,
+) -> BTreeMap<Key, EndScore> {
+    let mut groups: BTreeMap<Key, EndScore> = BTreeMap::new();
+    for row in rows {
+        if let Some(key) = key(row) {
+            groups.entry(key).or_default().merge(&row.score);
+        }
+    }
+    groups
+}
+
+/// The groups of which not 75 to 85 % of the ends are in their ranges, as far as their number can tell: of N independent ends that are in
+/// their ranges with a probability of 80 %, the share that is has the standard deviation sqrt(0.8 × 0.2 / N), and twice that is allowed on
+/// either side. Runs of one day share its slowness, so no group has more independent ends than there are days.
+fn not_calibrated<Key: Debug>(groups: BTreeMap<Key, EndScore>, days: usize) -> Vec<String> {
+    let is_calibrated = |score: &EndScore| {
+        let independent = u32::try_from(score.ends.min(days)).expect("few");
+        let allowed = 2.0 * (0.8 * 0.2 / f64::from(independent)).sqrt();
+        (0.75 - allowed..=0.85 + allowed).contains(&score.coverage())
+    };
+    let others = groups.into_iter().filter(|(_, score)| !is_calibrated(score));
+    others.map(|(key, score)| format!("{key:?}: {} of {}", score.in_range, score.ends)).collect()
 }
 
 #[test]
@@ -177,8 +223,69 @@ fn free_forecasts_are_calibrated_and_better_than_medians_and_base_rates() {
     for row in [ends, running] {
         assert!((0.75..=0.85).contains(&row.coverage), "{row:?}");
     }
+    let by_worker = grouped(&result.ends, |row| row.worker.as_deref());
+    let by_lead = grouped(&result.ends, |row| row.group);
+    let by_both = grouped(&result.ends, |row| row.worker.as_deref().zip(row.group));
+    let by_elapsed = grouped(&result.running, |row| row.group);
+    assert_eq!((by_worker.len(), by_lead.len(), by_elapsed.len()), (7, 3, 3), "{result:#?}");
+    let days = result.forecasts;
+    let others = [
+        not_calibrated(by_worker, days),
+        not_calibrated(by_lead, days),
+        not_calibrated(by_both, days),
+        not_calibrated(by_elapsed, days),
+    ];
+    assert_eq!(others.concat(), Vec::<String>::new(), "{result:#?}");
     let (crps, medians) = (ends.crps_seconds.expect("ends"), ends.medians_seconds.expect("ends"));
     assert!(crps < 0.7 * medians, "{crps} s, sums of medians {medians} s");
     let lateness = result.lateness;
     assert!(lateness.late >= 20 && lateness.brier < 0.8 * lateness.brier_of_base_rate, "{lateness:?}");
+}
+
+#[test]
+fn days_that_an_operator_begins_have_the_same_launches_with_their_real_ends() {
+    let system = two_chains(PLOTS).prepare();
+    let mut past = Past::new(&system, "2026-01-29T11:00[UTC]");
+    let mut days = Days::new(3);
+    for day in ["2026-01-29", "2026-01-30", "2026-01-31", "2026-02-01"] {
+        // Beside the cycles of the schedule.
+        past.launch(&format!("{day}T12:00[UTC]"), "weather", &[], Some(&format!("{day}-again")));
+    }
+    past.live("2026-02-02T05:00[UTC]", &mut |launch| Some(days.go(&launch)));
+    let result = scored(&past, 4, 1);
+    assert_eq!(result.differences, Vec::<String>::new());
+    // Each of the four has twelve waves and an ocean model at least, after its weather.
+    let launches = result.with_real_ends;
+    assert!(launches.happened >= 7 * 13 && launches.both == launches.happened, "{launches:?}");
+}
+
+/// After ten usual days, the weather fails. An operator reports the archive before it begins, and later the plots, which are due then.
+#[test]
+fn messages_that_no_run_sent_meet_expectations() {
+    let expected = "expect:
+  - {worker: plots, type: success, by: '11:15', timezone: UTC, cycle: '%Y-%m-%d'}
+  - {worker: archive, type: success, by: '11:15', since: '05:00', timezone: UTC}";
+    let system = two_chains(expected).prepare();
+    let mut past = Past::new(&system, "2026-01-01T00:00[UTC]");
+    let mut days = Days::new(4);
+    past.live("2026-01-11T05:00[UTC]", &mut |launch| Some(days.go(&launch)));
+    for day in 11..=20 {
+        let day = format!("2026-01-{day:02}");
+        for (worker, time) in [("archive", "05:30"), ("plots", "11:15")] {
+            past.live(&format!("{day}T{time}[UTC]"), &mut |launch| match launch.worker.name() {
+                "weather" => Some(reports_after(20.0, "failure", "~")),
+                _ => Some(days.go(&launch)),
+            });
+            past.command(Command::Send {
+                source: worker.to_owned(),
+                r#type: "success".to_owned(),
+                payload: "~".to_owned(),
+                cycle: Some(CycleOption::Label(Cycle::parse(&day).expect("a label"))),
+            });
+        }
+    }
+    past.live("2026-01-21T05:00[UTC]", &mut |launch| Some(days.go(&launch)));
+    let lateness = scored(&past, 10, 10).lateness;
+    // The archive had come when each forecast began; the plots came at the last moment.
+    assert_eq!((lateness.deadlines, lateness.late), (10, 0));
 }
