@@ -1,12 +1,14 @@
 //! Runs the program and keeps what it prints.
 
 use std::fmt::Write as _;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{Read, Seek};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-const NOWCAST: &str = env!("CARGO_BIN_EXE_nowcast");
+use regex::Regex;
+
+use crate::support::system::{NOWCAST, System};
 
 /// A command in `folder` whose output depends on nothing but its arguments and that folder.
 pub fn command(folder: &Path, arguments: &[&str]) -> Command {
@@ -55,6 +57,28 @@ fn content(file: &mut File) -> String {
     let mut text = String::new();
     file.rewind().and_then(|()| file.read_to_string(&mut text)).expect("UTF-8");
     text
+}
+
+/// A log with what differs from one start to the next written as a word.
+pub fn redacted(system: &System, text: &str) -> String {
+    let host = fs::read_to_string("/proc/sys/kernel/hostname").expect("a host name");
+    let text = text
+        .replace(&system.path("").display().to_string(), "/srv/")
+        .replace(NOWCAST, "/bin/nowcast")
+        .replace(&format!(" on {}", host.trim()), " on HOST")
+        .replace(&system.manager_port.to_string(), "4343")
+        .replace(&system.workers_port.to_string(), "4344");
+    // The manager listens again whenever it was woken up.
+    let text = replaced(&text, r"(?m)^.* \[manager\] listening\.\.\.\n", "");
+    let text = replaced(&text, r"(?m)^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} ", "");
+    let text = replaced(&text, r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "TIME");
+    let text = replaced(&text, r"\bprocess \d+", "process PID");
+    let text = replaced(&text, r"limit of open files: \d+, \d+ ", "limit of open files: N, M ");
+    replaced(&text, r"127\.0\.0\.1:\d+", "127.0.0.1:PORT")
+}
+
+pub fn replaced(text: &str, pattern: &str, replacement: &str) -> String {
+    Regex::new(pattern).expect("a pattern").replace_all(text, replacement).into_owned()
 }
 
 /// Compare a text with the snapshot of that name.
