@@ -35,6 +35,7 @@ mod nemo_nowcast;
 mod notify;
 mod operators;
 mod orphans;
+mod plain_worker;
 mod production;
 mod python_package;
 mod redelivery;

@@ -9,6 +9,7 @@ use std::process::{Command, Stdio};
 use regex::Regex;
 
 use crate::support::system::{NOWCAST, System};
+use crate::support::wait::wait_for;
 
 /// A command in `folder` whose output depends on nothing but its arguments and that folder.
 pub fn command(folder: &Path, arguments: &[&str]) -> Command {
@@ -29,12 +30,14 @@ pub fn transcript_while(mut command: Command, mut meanwhile: impl FnMut()) -> St
     let mut captured = [(); 2].map(|()| tempfile::tempfile().expect("a file"));
     let [stdout, stderr] = captured.each_ref().map(|file| file.try_clone().expect("a second handle"));
     let mut child = command.stdout(stdout).stderr(stderr).spawn().expect("the program starts");
-    let status = loop {
-        match child.try_wait().expect("it can be waited for") {
-            Some(status) => break status,
-            None => meanwhile(),
+    let ended = || {
+        let status = child.try_wait().expect("it can be waited for");
+        if status.is_none() {
+            meanwhile();
         }
+        status
     };
+    let status = wait_for("the command's end", ended, || format!("{command:?}"));
     let [stdout, stderr] = captured.each_mut().map(content);
     let arguments: Vec<_> = command.get_args().map(|argument| argument.to_string_lossy()).collect();
     let words = shlex::try_join(arguments.iter().map(AsRef::as_ref)).expect("no NUL");
@@ -50,7 +53,7 @@ pub fn transcript_while(mut command: Command, mut meanwhile: impl FnMut()) -> St
 
 /// The same of a command that needs nothing done meanwhile.
 pub fn transcript(command: Command) -> String {
-    transcript_while(command, || std::thread::sleep(std::time::Duration::from_millis(1)))
+    transcript_while(command, || ())
 }
 
 fn content(file: &mut File) -> String {

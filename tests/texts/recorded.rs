@@ -332,10 +332,7 @@ impl Recorded {
 
     /// Answers the operators' commands that have come.
     fn serve(&mut self) {
-        let Some(mut daemons) = self.daemons.take() else {
-            std::thread::sleep(std::time::Duration::from_millis(1));
-            return;
-        };
+        let Some(mut daemons) = self.daemons.take() else { return };
         let mut items = daemons.control.poll_items();
         zmq::poll(&mut items, 2).expect("polled");
         for (call, Call { user, command }) in daemons.control.receive() {
