@@ -6,6 +6,7 @@
 mod access;
 mod admission;
 mod descriptors;
+mod error;
 mod manager_socket;
 mod presence;
 pub mod record;
@@ -24,6 +25,7 @@ use zmq::{Context, POLLIN, PollItem, Socket, SocketType};
 use self::access::Access;
 use self::admission::Admission;
 use self::descriptors::Descriptors;
+pub use self::error::BrokerError;
 use self::manager_socket::ManagerSocket;
 use self::presence::StateNote;
 pub use self::presence::noted_state;
@@ -35,7 +37,7 @@ use crate::config::{Config, Port, ReloadConfig, WireLimits};
 use crate::exposure;
 use crate::failpoint;
 use crate::net::broker_state::{BrokerState, QUESTION};
-use crate::net::curve::{self, CurveServer, KeyError};
+use crate::net::curve::{self, CurveServer};
 use crate::net::rare_line::RareLine;
 use crate::net::socket::Frames;
 use crate::net::watch::WakeOn;
@@ -79,52 +81,6 @@ const IO_THREADS: i32 = 2;
 
 /// The longest time in milliseconds of a handshake at the workers' port. A worker that found no room holds its descriptor so long.
 const HANDSHAKE_TIMEOUT: i32 = 5_000;
-
-/// Why the broker cannot start or go on.
-#[derive(Debug, thiserror::Error)]
-pub enum BrokerError {
-    /// A port could not be bound.
-    #[error(
-        "cannot bind {endpoint}: {error}. Is another message broker running, or does something else use port {port}? \
-         (`ss -ltnp 'sport = :{port}'` shows what)"
-    )]
-    Bind {
-        /// The address.
-        endpoint: String,
-        /// The port in it.
-        port: u16,
-        /// The error of ZeroMQ.
-        error: zmq::Error,
-    },
-    /// The limit of open files leaves no room for workers.
-    #[error(
-        "the limit of {limit} open files is too low: the broker needs {needed}, and one more for each worker that waits; raise its hard \
-         limit: LimitNOFILE= of systemd, minfds= of Supervisor, ulimit -Hn"
-    )]
-    FewFiles {
-        /// The hard limit.
-        limit: u64,
-        /// The lowest one that is high enough.
-        needed: u64,
-    },
-    /// The file for the recording cannot be opened.
-    #[error("cannot record to {}: {error}. Name a file in a folder that can be written", .file.display())]
-    Record {
-        /// Its path.
-        file: PathBuf,
-        /// The error of the operating system.
-        error: io::Error,
-    },
-    /// ZeroMQ failed.
-    #[error("ZMQError: {0}")]
-    Zmq(#[from] zmq::Error),
-    /// The key files cannot be used.
-    #[error(transparent)]
-    Key(#[from] KeyError),
-    /// The operating system refused a thread or a descriptor.
-    #[error(transparent)]
-    System(#[from] io::Error),
-}
 
 /// A broker with its ports bound.
 pub struct Broker {

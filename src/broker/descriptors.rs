@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use super::BrokerError;
+use super::error::BrokerError;
 use crate::net::broker_state::Shortage;
 use pylogging::Logger;
 

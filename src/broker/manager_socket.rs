@@ -18,7 +18,8 @@ use std::time::{Duration, Instant};
 
 use zmq::{Context, POLLIN, PollEvents, PollItem, Socket, SocketType};
 
-use super::{BrokerError, access, admission};
+use super::error::BrokerError;
+use super::{access, admission};
 use crate::config::CurveSettings;
 use crate::net::curve::{self, CurveServer};
 use crate::net::manager_identity::HEARTBEAT_TIMEOUT;

@@ -244,6 +244,47 @@ mod tests {
     }
 
     #[test]
+    fn a_reply_to_a_request_that_is_not_sent_again_yet_makes_no_room() {
+        let mut requests = Requests::new(7);
+        for body in ["a", "b", "c", "d"] {
+            requests.add(vec![body.repeat(MAX_SENT / 2).into_bytes()], &WireLimits::default()).unwrap();
+        }
+        send(&mut requests);
+        let second = send(&mut requests).expect("a request");
+        requests.mark_unsent();
+        send(&mut requests);
+        assert!(requests.complete(second).is_some());
+        assert!(send(&mut requests).is_some());
+        assert_eq!(send(&mut requests), None, "the manager has the first and the third");
+    }
+
+    #[test]
+    fn a_limit_is_reached_and_not_exceeded_until_a_reply_makes_room() {
+        let request = || vec![b"worker".to_vec(), b"x".to_vec()];
+        let all = WireLimits::default();
+        for (limits, key) in [
+            (WireLimits { requests: 2, ..all }, "requests"),
+            (WireLimits { requests_per_client: 2, ..all }, "requests per client"),
+            (WireLimits { waiting_size: 14, ..all }, "waiting size"),
+        ] {
+            let mut requests = Requests::new(7);
+            for _ in 0..2 {
+                requests.add(request(), &limits).unwrap();
+            }
+            assert_eq!(requests.add(request(), &limits), Err(key));
+            let reply = send(&mut requests).expect("a request");
+            assert!(requests.complete(reply).is_some());
+            requests.add(request(), &limits).unwrap();
+            assert_eq!(requests.add(request(), &limits), Err(key));
+        }
+        let mut requests = Requests::new(7);
+        let limits = WireLimits { message_size: 6, frames: 1, ..all };
+        requests.add(request(), &limits).unwrap();
+        assert_eq!(requests.add(vec![b"worker".to_vec(), vec![b'x'; 7]], &limits), Err("message size"));
+        assert_eq!(requests.add([request(), request()].concat(), &limits), Err("frames"));
+    }
+
+    #[test]
     fn a_request_that_is_larger_than_a_manager_gets_otherwise_is_sent() {
         let mut requests = Requests::new(7);
         let limits = WireLimits { message_size: u32::MAX, ..WireLimits::default() };

@@ -60,7 +60,7 @@ fn work(args: &Args) -> anyhow::Result<()> {
 
 /// Lower the priority, and limit processor time and memory. A limit that is lower already stays.
 fn limit_resources() {
-    // A manager that is killed leaves nobody who could end it.
+    // Only the manager stops a forecast that takes too long, so it ends with a manager that is killed.
     let _ = set_parent_process_death_signal(Some(Signal::KILL));
     // Without the lower priority the forecast is still made.
     let _ = nice(NICENESS);

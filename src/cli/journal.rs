@@ -27,7 +27,7 @@ pub(super) struct Args {
 
 #[derive(Debug, Clone, Subcommand)]
 enum JournalCommand {
-    /// Show the size of the journal and what it has
+    /// Show the size and content of the journal
     Info {
         #[command(flatten)]
         common: CommonOptions,
@@ -45,7 +45,7 @@ enum JournalCommand {
     Prune {
         #[command(flatten)]
         common: CommonOptions,
-        /// Keep what is not older than that [default: "journal: keep:"]
+        /// Remove entries that are older [default: "journal: keep:"]
         #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
         keep: Option<SignedDuration>,
     },
@@ -185,9 +185,7 @@ fn prune(
     keep: Option<SignedDuration>,
 ) -> anyhow::Result<ExitCode> {
     let Some(keep) = keep.or(context.config.journal.keep) else {
-        anyhow::bail!(
-            "nothing is too old, since `journal: keep:` is not set; use --keep, such as --keep 90d"
-        );
+        anyhow::bail!("cannot prune: `journal: keep:` is not set; use --keep, such as --keep 90d");
     };
     let mut journal = open(context)?;
     let before = context.history.info()?;
@@ -208,12 +206,12 @@ fn prune(
         String::new()
     } else {
         format!(
-            "; {} of the file are free, and \"nowcast journal compact\" shrinks the file",
+            "; {} of the file are free: \"nowcast journal compact\" shrinks the file",
             size(after.free_bytes)
         )
     };
     Ok(print::text(&format!(
-        "{} and {} were removed{next}\n",
+        "removed {} and {}{next}\n",
         counted(removed_events, "event", "events"),
         counted(removed_runs, "run", "runs")
     )))
@@ -238,7 +236,7 @@ fn compact(common: &CommonOptions, context: &ViewContext) -> anyhow::Result<Exit
     let is_shrunk = journal.shrink().context("the journal is compacted, but its file is not smaller")?;
     if !is_shrunk {
         anyhow::bail!(
-            "the journal is compacted, but its file is not smaller, since another program reads it; try again when that has ended"
+            "the journal is compacted, but its file is not smaller, since another program reads it; try again when that program has ended"
         );
     }
     let JournalInfo { file, bytes, log_bytes, .. } = context.history.info()?;
@@ -246,7 +244,7 @@ fn compact(common: &CommonOptions, context: &ViewContext) -> anyhow::Result<Exit
     if common.json {
         return Ok(print::json(&CompactView { file, bytes_before, bytes }));
     }
-    Ok(print::text(&format!("{} was {} and is {}\n", file.display(), size(bytes_before), size(bytes))))
+    Ok(print::text(&format!("compacted {} from {} to {}\n", file.display(), size(bytes_before), size(bytes))))
 }
 
 /// Open the journal to change it, which only one process can do.

@@ -16,7 +16,7 @@ const DEFAULT_FOLDER: &str = "keys";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-The keys are made in the folder of `security: curve: keys:`, or in `keys` beside the configuration file. Files that are there stay as they are. \
+The keys are made in the folder of `security: curve: keys:`, or in `keys` beside the configuration file. Existing files are not changed. \
 On the broker's machine the folder has all files. On other machines put `broker.key`, `logging.key_secret` and the files of their own client. \
 A client may connect while its public key is in the folder `authorized` of the broker's machine; SIGHUP makes the broker read that folder again.")]
 pub(super) struct Args {
@@ -30,10 +30,10 @@ pub(super) struct Args {
 fn client_name(text: &str) -> Result<String, String> {
     let is_name = text.chars().all(|letter| letter.is_alphanumeric() || ".-_".contains(letter));
     if text.is_empty() || text.starts_with('.') || !is_name {
-        return Err("a name has letters, digits, dots, `-` and `_`".to_owned());
+        return Err("use letters, digits, `.`, `-` and `_`, and no dot at the start".to_owned());
     }
     if [CurveServer::Broker, CurveServer::Logging].iter().any(|server| server.name() == text) {
-        return Err("this is the name of a server's keys".to_owned());
+        return Err("the keys of a server have this name; choose another".to_owned());
     }
     Ok(text.to_owned())
 }

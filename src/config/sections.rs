@@ -50,7 +50,7 @@ impl ConfigCheck<'_> {
             let lines = repeated.lines.iter().map(usize::to_string).collect::<Vec<_>>().join(", ");
             let times = repeated.lines.len();
             let text = format!(
-                "this key stands {times} times, in lines {lines}; only the last one is read: merge them, or remove the others"
+                "this key appears {times} times, in lines {lines}; only the last one is read: merge them, or remove the others"
             );
             let path: Vec<&str> = repeated.path.iter().map(String::as_str).collect();
             self.report(Severity::Mistake, &path, text);

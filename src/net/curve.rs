@@ -74,7 +74,7 @@ pub enum KeyError {
     },
     /// The secret file of a client is gone.
     #[error(
-        "{public} has no secret file {secret}: restore that, or remove {public} to make a new pair of keys",
+        "{public} has no secret file {secret}: restore it, or remove {public} to make a new pair of keys",
         public = .public.display(), secret = .secret.display()
     )]
     NoSecret {
@@ -85,8 +85,8 @@ pub enum KeyError {
     },
     /// A new key was made, and the old one may still connect.
     #[error(
-        "{} still has an earlier key of this client: remove the file, so that the earlier key may not connect, and run `nowcast keys` \
-         again, so that the new one may", .file.display()
+        "{} still has an earlier key of this client; remove the file, which revokes that key, and run `nowcast keys` again to \
+         authorize the new one", .file.display()
     )]
     EarlierKey {
         /// The file.

@@ -60,7 +60,7 @@ fn a_problem_is_reported_with_its_remedy() {
     let (status, checks) = doctor(&system, &[]);
     assert_eq!(status, Some(1));
     for (check, text) in [
-        ("port for workers", "a program other than a message broker has "),
+        ("port for workers", "a program other than a message broker uses "),
         ("python", "/no/such/python: No such file"),
         ("rules", "next_workers.lua"),
         ("journal", "is not a folder"),
@@ -100,5 +100,5 @@ fn a_missing_program_or_module_is_a_failure() {
         |text: &str| checks.iter().any(|(_, state, found)| state == "failed" && found.contains(text));
     assert!(failed("workers: keyless: exec: cannot run `no-such-program`"), "{checks:?}");
     assert!(failed("cannot find module `no_such_package.other`"), "{checks:?}");
-    assert!(failed("weather: this key stands 2 times"), "{checks:?}");
+    assert!(failed("weather: this key appears 2 times"), "{checks:?}");
 }

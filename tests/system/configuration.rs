@@ -354,8 +354,8 @@ fn a_repeated_key_fails_the_check_with_all_its_lines() {
     assert_eq!(status, Some(2), "{text}");
     let errors: Vec<&str> = text.lines().filter(|line| line.starts_with("error: ")).collect();
     assert_eq!(errors.len(), 2, "{text}");
-    assert!(errors[0].contains(", workers: this key stands 2 times, in lines 1, "), "{text}");
-    assert!(errors[1].contains(", weather: a: this key stands 2 times, in lines "), "{text}");
+    assert!(errors[0].contains(", workers: this key appears 2 times, in lines 1, "), "{text}");
+    assert!(errors[1].contains(", weather: a: this key appears 2 times, in lines "), "{text}");
     assert!(!text.contains("is valid"), "{text}");
 }
 
@@ -368,7 +368,7 @@ fn daemons_start_with_a_repeated_key_and_log_it() {
     system.start_manager(&[]);
     system.wait_for_log("manager", "WARNING");
     assert!(
-        system.log("manager").contains("weather: this key stands 2 times, in lines "),
+        system.log("manager").contains("weather: this key appears 2 times, in lines "),
         "{}",
         system.describe()
     );

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::support::python;
+use crate::plain_worker::plain_worker;
 use crate::support::system::{Builder, System, system};
 
 /// Launches `show` in the cycle of the payload, which writes what it knows.
@@ -115,18 +115,6 @@ fn a_manager_launches_in_the_cycle_of_its_command_line_and_does_not_ask_for_one(
     assert!(text.contains("--launch"), "{text}");
 }
 
-/// What a worker of NEMO_Nowcast sends: no run, and no cycle.
-const PLAIN_WORKER: &str = "
-import sys, time, pathlib, zmq, yaml
-day = sys.argv[-1]
-while not pathlib.Path('go-' + day).exists():
-    time.sleep(0.05)
-socket = zmq.Context().socket(zmq.REQ)
-socket.connect('tcp://127.0.0.1:' + port)
-socket.send_string(yaml.dump({'source': 'plain', 'type': 'success', 'payload': {'run date': day}}))
-socket.recv_string()
-";
-
 #[test]
 fn messages_of_plain_workers_get_the_cycles_of_their_runs_in_any_order() {
     let mut system = system()
@@ -141,10 +129,7 @@ fn messages_of_plain_workers_get_the_cycles_of_their_runs_in_any_order() {
              end",
         )
         .prepare();
-    let program = format!("port = '{}'\n{PLAIN_WORKER}", system.workers_port);
-    fs::write(system.path("plain.py"), program).expect("written");
-    let python = python::venv().display().to_string();
-    system.more = format!("{}\nworkers: {{plain: {{command: ['{python}', plain.py]}}}}\n", system.more);
+    system.more = format!("{}\nworkers: {{{}}}\n", system.more, plain_worker(&system, "plain"));
     system.write_config();
     system.start_broker();
     system.start_manager(&[]);

@@ -37,6 +37,7 @@ mod nemo_nowcast;
 mod notify;
 mod operators;
 mod orphans;
+mod plain_worker;
 mod production;
 mod python_package;
 mod redelivery;

@@ -6,7 +6,7 @@ use rustix::process::Signal;
 
 use nowcast::store::History;
 
-use crate::support::python;
+use crate::plain_worker::plain_worker;
 use crate::support::system::{Builder, System, system};
 
 /// The tracks of a cycle follow its ocean and its satellite picture. Only the rule of the ocean knows of the join.
@@ -131,26 +131,11 @@ end
     assert_eq!(closed_by(), before);
 }
 
-/// What a worker of NEMO_Nowcast sends: no run, and no cycle.
-const PLAIN_WORKER: &str = "
-import sys, time, pathlib, zmq, yaml
-name = sys.argv[1]
-while not pathlib.Path('go-' + name).exists():
-    time.sleep(0.05)
-socket = zmq.Context().socket(zmq.REQ)
-socket.connect('tcp://127.0.0.1:' + port)
-socket.send_string(yaml.dump({'source': name, 'type': 'success', 'payload': None}))
-socket.recv_string()
-";
-
 #[test]
 fn the_messages_of_plain_workers_meet_in_the_cycle_of_their_runs() {
     let mut system = builder().prepare();
-    let program = format!("port = '{}'\n{PLAIN_WORKER}", system.workers_port);
-    fs::write(system.path("plain.py"), program).expect("written");
-    let python = python::venv().display().to_string();
-    let command = |name: &str| format!("{name}: {{command: ['{python}', plain.py, {name}]}}");
-    let workers = format!("workers: {{{}, {}, ", command("ocean"), command("satellite"));
+    let [ocean, satellite] = ["ocean", "satellite"].map(|name| plain_worker(&system, name));
+    let workers = format!("workers: {{{ocean}, {satellite}, ");
     system.more = system.more.replace("workers: {", &workers);
     system.write_config();
     system.start_broker();

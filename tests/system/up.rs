@@ -9,13 +9,13 @@ use crate::support::system::{System, pid, system};
 /// Runs a program, prints its process, and inherits what it leaves. Otherwise, the kernel would let stopped daemons go on
 /// that are left in an orphaned process group.
 const KEEPER: &str = "
-import ctypes, subprocess, sys, time
+import ctypes, signal, subprocess, sys
 ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)
 process = subprocess.Popen(sys.argv[1:])
 print('up is process', process.pid, flush=True)
 process.wait()
 while True:
-    time.sleep(1)
+    signal.pause()
 ";
 
 /// The broker and the manager of a `nowcast up` that was killed: both are stopped, so they hold ports and journal.

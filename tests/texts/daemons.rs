@@ -6,33 +6,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use nowcast_core::{Command, NextWorker, Ticket};
-use regex::Regex;
 use rustix::process::Signal;
 
-use crate::program::assert_snapshot;
-use crate::support::system::{NOWCAST, System, free_ports, system};
-
-/// A log with what differs from one start to the next written as a word.
-fn redacted(system: &System, text: &str) -> String {
-    let host = fs::read_to_string("/proc/sys/kernel/hostname").expect("a host name");
-    let text = text
-        .replace(&system.path("").display().to_string(), "/srv/")
-        .replace(NOWCAST, "/bin/nowcast")
-        .replace(&format!(" on {}", host.trim()), " on HOST")
-        .replace(&system.manager_port.to_string(), "4343")
-        .replace(&system.workers_port.to_string(), "4344");
-    // The manager listens again whenever it was woken up.
-    let text = replaced(&text, r"(?m)^.* \[manager\] listening\.\.\.\n", "");
-    let text = replaced(&text, r"(?m)^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} ", "");
-    let text = replaced(&text, r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "TIME");
-    let text = replaced(&text, r"\bprocess \d+", "process PID");
-    let text = replaced(&text, r"limit of open files: \d+, \d+ ", "limit of open files: N, M ");
-    replaced(&text, r"127\.0\.0\.1:\d+", "127.0.0.1:PORT")
-}
-
-fn replaced(text: &str, pattern: &str, replacement: &str) -> String {
-    Regex::new(pattern).expect("a pattern").replace_all(text, replacement).into_owned()
-}
+use crate::program::{assert_snapshot, redacted, replaced};
+use crate::support::system::{System, free_ports, system};
 
 /// The log of a program up to the first line with a text.
 fn until(log: &str, text: &str) -> String {

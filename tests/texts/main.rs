@@ -4,9 +4,12 @@
 
 mod contract;
 mod daemons;
+mod doctor;
 mod errors;
 mod forecast;
 mod help;
+mod journal;
+mod keys;
 mod listings;
 mod logs;
 mod operators;

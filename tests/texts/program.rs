@@ -1,12 +1,15 @@
 //! Runs the program and keeps what it prints.
 
 use std::fmt::Write as _;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{Read, Seek};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-const NOWCAST: &str = env!("CARGO_BIN_EXE_nowcast");
+use regex::Regex;
+
+use crate::support::system::{NOWCAST, System};
+use crate::support::wait::wait_for;
 
 /// A command in `folder` whose output depends on nothing but its arguments and that folder.
 pub fn command(folder: &Path, arguments: &[&str]) -> Command {
@@ -27,12 +30,14 @@ pub fn transcript_while(mut command: Command, mut meanwhile: impl FnMut()) -> St
     let mut captured = [(); 2].map(|()| tempfile::tempfile().expect("a file"));
     let [stdout, stderr] = captured.each_ref().map(|file| file.try_clone().expect("a second handle"));
     let mut child = command.stdout(stdout).stderr(stderr).spawn().expect("the program starts");
-    let status = loop {
-        match child.try_wait().expect("it can be waited for") {
-            Some(status) => break status,
-            None => meanwhile(),
+    let ended = || {
+        let status = child.try_wait().expect("it can be waited for");
+        if status.is_none() {
+            meanwhile();
         }
+        status
     };
+    let status = wait_for("the command's end", ended, || format!("{command:?}"));
     let [stdout, stderr] = captured.each_mut().map(content);
     let arguments: Vec<_> = command.get_args().map(|argument| argument.to_string_lossy()).collect();
     let words = shlex::try_join(arguments.iter().map(AsRef::as_ref)).expect("no NUL");
@@ -48,13 +53,35 @@ pub fn transcript_while(mut command: Command, mut meanwhile: impl FnMut()) -> St
 
 /// The same of a command that needs nothing done meanwhile.
 pub fn transcript(command: Command) -> String {
-    transcript_while(command, || std::thread::sleep(std::time::Duration::from_millis(1)))
+    transcript_while(command, || ())
 }
 
 fn content(file: &mut File) -> String {
     let mut text = String::new();
     file.rewind().and_then(|()| file.read_to_string(&mut text)).expect("UTF-8");
     text
+}
+
+/// A log with what differs from one start to the next written as a word.
+pub fn redacted(system: &System, text: &str) -> String {
+    let host = fs::read_to_string("/proc/sys/kernel/hostname").expect("a host name");
+    let text = text
+        .replace(&system.path("").display().to_string(), "/srv/")
+        .replace(NOWCAST, "/bin/nowcast")
+        .replace(&format!(" on {}", host.trim()), " on HOST")
+        .replace(&system.manager_port.to_string(), "4343")
+        .replace(&system.workers_port.to_string(), "4344");
+    // The manager listens again whenever it was woken up.
+    let text = replaced(&text, r"(?m)^.* \[manager\] listening\.\.\.\n", "");
+    let text = replaced(&text, r"(?m)^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} ", "");
+    let text = replaced(&text, r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "TIME");
+    let text = replaced(&text, r"\bprocess \d+", "process PID");
+    let text = replaced(&text, r"limit of open files: \d+, \d+ ", "limit of open files: N, M ");
+    replaced(&text, r"127\.0\.0\.1:\d+", "127.0.0.1:PORT")
+}
+
+pub fn replaced(text: &str, pattern: &str, replacement: &str) -> String {
+    Regex::new(pattern).expect("a pattern").replace_all(text, replacement).into_owned()
 }
 
 /// Compare a text with the snapshot of that name.

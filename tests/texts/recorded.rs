@@ -14,7 +14,7 @@ use nowcast::config;
 use nowcast::control::{Call, Control};
 use nowcast::launch::RunFolder;
 use nowcast::rules::{Engine, RuleSet};
-use nowcast::store::{Journal, Presence};
+use nowcast::store::{Journal, Presence, journal};
 use nowcast_core::checklist::Checklist;
 use nowcast_core::message::Message;
 use nowcast_core::{
@@ -26,6 +26,7 @@ use tempfile::TempDir;
 
 use crate::program::{command, transcript_while};
 use crate::support::ports::free_ports;
+use crate::support::wait::wait_for;
 
 /// Seconds after the recorded noon within which the commands are run.
 const LATEST: i64 = 300;
@@ -311,6 +312,10 @@ impl Recorded {
     pub fn without_manager(&mut self) -> &mut Self {
         self.commit();
         self.journal = None;
+        let folder = self.root().join("checklist.journal");
+        let is_free = || journal::holder(&folder).is_none().then_some(());
+        // A command that another test is starting has the lock until it executes its program.
+        wait_for("the lock of the journal", is_free, || folder.display().to_string());
         self
     }
 
@@ -332,10 +337,7 @@ impl Recorded {
 
     /// Answers the operators' commands that have come.
     fn serve(&mut self) {
-        let Some(mut daemons) = self.daemons.take() else {
-            std::thread::sleep(std::time::Duration::from_millis(1));
-            return;
-        };
+        let Some(mut daemons) = self.daemons.take() else { return };
         let mut items = daemons.control.poll_items();
         zmq::poll(&mut items, 2).expect("polled");
         for (call, Call { user, command }) in daemons.control.receive() {

@@ -80,7 +80,7 @@ fn over_ssh_checks(name: &str, ssh: &str, host: &Host, config: &Config) -> Vec<D
         checks.push(DoctorCheck::warning(
             "configuration",
             text,
-            "no worker can be launched there; add them to launch workers there",
+            "add them, or no worker can be launched there",
         ));
         return checks;
     }
@@ -147,13 +147,17 @@ fn checks_of(report: &HostReport, host: &Host, config: &Config, now: i64) -> Vec
     });
     checks.push(match report.clock.map(|clock| clock - now) {
         Some(difference) if difference.abs() <= CLOCK_DIFFERENCE => {
-            DoctorCheck::ok("clock", "as on this machine")
+            DoctorCheck::ok("clock", "the same as on this machine")
         }
         Some(difference) => {
             let help = "synchronise the clocks with chrony or systemd-timesyncd";
             DoctorCheck::warning(
                 "clock",
-                format!("{} s {}", difference.abs(), if difference > 0 { "ahead" } else { "behind" }),
+                format!(
+                    "{} s {} this machine",
+                    difference.abs(),
+                    if difference > 0 { "ahead of" } else { "behind" }
+                ),
                 help,
             )
         }
@@ -174,7 +178,7 @@ fn slurm(submit_host: Option<&str>) -> DoctorCheck {
         Some(host) => over_ssh(host, words),
     };
     match bounded::run(&argv, TIMEOUT) {
-        Ok(_) => DoctorCheck::ok("slurm", "it responds"),
+        Ok(_) => DoctorCheck::ok("slurm", "squeue responds"),
         Err(why) => {
             DoctorCheck::failed("slurm", why, "make squeue work there: check slurmctld, munge, SLURM_CONF")
         }

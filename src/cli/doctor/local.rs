@@ -37,7 +37,7 @@ pub(super) fn configuration(config: &Config, problems: &[Problem]) -> DoctorChec
         let workers = counted(config.registry.workers.len(), "worker", "workers");
         return DoctorCheck::ok("configuration", format!("{}, {workers}", config.file.display()));
     }
-    let (text, help) = (warnings.join("; "), "\"nowcast config check\" shows more");
+    let (text, help) = (warnings.join("\n"), "\"nowcast config check\" shows more");
     if problems.iter().any(|problem| problem.severity > Severity::Warning) {
         return DoctorCheck::failed("configuration", text, help);
     }
@@ -51,9 +51,9 @@ fn encryption(config: &Config) -> DoctorCheck {
     if config.zmq.curve.is_some() {
         DoctorCheck::ok(NAME, "connections are encrypted, and only authorized keys connect".to_owned())
     } else if open.is_empty() {
-        DoctorCheck::ok(NAME, "none: all ports are for this machine only".to_owned())
+        DoctorCheck::ok(NAME, "not used: all ports are for this machine only".to_owned())
     } else {
-        let text = format!("none: other machines can connect without a key ({})", open.join(", "));
+        let text = format!("not used: other machines can connect without a key ({})", open.join(", "));
         DoctorCheck::warning(
             NAME,
             text,
@@ -75,18 +75,18 @@ fn rights(config: &Config) -> Vec<DoctorCheck> {
             DoctorCheck::warning(NAME, found.to_string(), help)
         }
     };
-    let is_changed = "; see that nothing in it was changed";
+    let is_changed = "; check that nothing in it was changed";
     let of_journal = journal.iter().map(|found| {
         let more = match found.is_refused {
             true => is_changed,
-            false if found.is_set_aside() => "; look at what it is before",
+            false if found.is_set_aside() => "; check what it is first",
             false => " (the manager does so when it starts)",
         };
         to_check(found, more)
     });
     let checks: Vec<_> = of_journal.chain(found.iter().map(|found| to_check(found, is_changed))).collect();
     if checks.is_empty() {
-        let text = "other users can change neither the journal nor configuration, rules, checklist and keys";
+        let text = "other users cannot change the journal, configuration, rules, checklist or keys";
         return vec![DoctorCheck::ok(NAME, text)];
     }
     checks
@@ -142,7 +142,7 @@ fn writable(check: &str, path: &Path) -> DoctorCheck {
         Ok(()) => DoctorCheck::ok(check, format!("{} can be written", path.display())),
         Err(error) => {
             let text = format!("{} cannot be written: {}: {error}", path.display(), place.display());
-            let help = format!("let the daemons' user write {}", place.display());
+            let help = format!("give the daemons' user write access to {}", place.display());
             DoctorCheck::failed(check, text, help)
         }
     }

@@ -44,7 +44,7 @@ fn of_host(host: &str, ports: &BTreeSet<u16>) -> DoctorCheck {
     let addresses: Vec<IpAddr> = match (host, 0).to_socket_addrs() {
         Ok(addresses) => addresses.map(|address| address.ip()).collect(),
         Err(error) => {
-            let help = "use a host name in `zmq: ports: logging:` that DNS knows";
+            let help = "correct the host name in `zmq: ports: logging:`";
             return DoctorCheck::warning("log ports", error.to_string(), help).on(host);
         }
     };

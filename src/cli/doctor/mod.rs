@@ -111,12 +111,15 @@ fn to_text(checks: &[DoctorCheck], terminal: &Terminal) -> Vec<String> {
             Cell::new(state, tone),
             check.place.clone().into(),
             check.check.clone().into(),
-            check.text.clone().into(),
+            check.text.lines().next().unwrap_or_default().into(),
         ]);
     }
     let mut lines = Vec::new();
     for (line, check) in table.lines(terminal).into_iter().zip(checks) {
         lines.push(line);
+        for line in check.text.lines().skip(1) {
+            lines.extend(terminal.wrap(&format!("        {line}"), 10));
+        }
         let help = check.help.as_ref().map(|help| terminal.wrap(&format!("        → {help}"), 10));
         lines.extend(help.into_iter().flatten());
     }

@@ -37,11 +37,11 @@ fn port_check(check: &str, config: &Config, addresses: &[IpAddr], (kind, port): 
         Greeting::Zmq => return DoctorCheck::ok(check, format!("a message broker listens on {name}")),
         Greeting::Other => {
             let help = format!(
-                "find the program that has the port: ss -ltnp 'sport = :{port}' (a stopped broker, or another program)"
+                "find the program that uses the port: ss -ltnp 'sport = :{port}' (a stopped broker, or another program)"
             );
             return DoctorCheck::failed(
                 check,
-                format!("a program other than a message broker has {name}"),
+                format!("a program other than a message broker uses {name}"),
                 help,
             );
         }
@@ -60,8 +60,8 @@ fn port_check(check: &str, config: &Config, addresses: &[IpAddr], (kind, port): 
         }
         Ok(_) => DoctorCheck::ok(check, format!("{name} is free; no message broker runs")),
         Err(error) if error.kind() == ErrorKind::AddrInUse => {
-            let help = format!("find the program that has the port: ss -ltnp 'sport = :{port}'");
-            DoctorCheck::failed(check, format!("another program has {name}"), help)
+            let help = format!("find the program that uses the port: ss -ltnp 'sport = :{port}'");
+            DoctorCheck::failed(check, format!("another program uses {name}"), help)
         }
         Err(error) => DoctorCheck::failed(
             check,

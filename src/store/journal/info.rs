@@ -77,7 +77,7 @@ impl History {
                 )
             }));
             problems.extend(invalid_cycles(connection)?);
-            problems.extend(load::open(connection).err().map(|error| format!("what is open: {error}")));
+            problems.extend(load::open(connection).err().map(|error| format!("open entries: {error}")));
             let folded = fold::after(connection, Number(u64::MAX));
             problems.extend(folded.err().map(|error| format!("the checklist and the notes: {error}")));
             let last = load::last_event(connection)?;
@@ -119,8 +119,7 @@ fn damage(connection: &Connection) -> rusqlite::Result<Vec<String>> {
     Ok(found.into_iter().filter(|text| text != "ok").collect())
 }
 
-/// Return the events that cannot be read.
-/// Labels that are not valid. Those of messages are read with their events, but closed runs and what changed the notes are not.
+/// Return the labels of cycles that are invalid. Those of messages are read with their events, but closed runs and what changed the notes are not.
 fn invalid_cycles(connection: &Connection) -> rusqlite::Result<Vec<String>> {
     let mut statement = connection.prepare(
         "SELECT 'event' AS what, number AS id, cycle FROM events WHERE cycle IS NOT NULL AND kind <> 'message'
@@ -141,6 +140,7 @@ fn invalid_cycles(connection: &Connection) -> rusqlite::Result<Vec<String>> {
     Ok(problems)
 }
 
+/// Return the events that cannot be read.
 fn unreadable_events(connection: &Connection) -> rusqlite::Result<Vec<String>> {
     let mut statement = connection.prepare(&format!("SELECT {} FROM events ORDER BY number", row::EVENT))?;
     let mut rows = statement.query([])?;
