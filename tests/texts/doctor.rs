@@ -48,7 +48,7 @@ fn of_faults_on_this_machine() {
     let mut system = system().python(&python::venv()).section(sections).prepare();
     let taken = TcpListener::bind(("127.0.0.1", system.workers_port)).expect("the port");
     let mode = |name: &str, mode| {
-        fs::set_permissions(system.path(name), Permissions::from_mode(mode)).expect("a mode")
+        fs::set_permissions(system.path(name), Permissions::from_mode(mode)).expect("a mode");
     };
     mode("nowcast.yaml", 0o666);
     system.write_rules("function after_sleep( end");
@@ -77,7 +77,7 @@ fn of_keys_and_a_journal_of_which_others_have_rights() {
     system.operate(&["keys"]);
     let mut text = all(&system, &[&["doctor"]]);
     let mode = |name: &str, mode| {
-        fs::set_permissions(system.path(name), Permissions::from_mode(mode)).expect("a mode")
+        fs::set_permissions(system.path(name), Permissions::from_mode(mode)).expect("a mode");
     };
     mode("keys/client.key_secret", 0o644);
     mode("keys/broker.key", 0o666);
