@@ -84,7 +84,7 @@ fn launches(name: &str, score: &LaunchScore) -> [String; 6] {
     [
         name.to_owned(),
         score.happened.to_string(),
-        score.foretold.to_string(),
+        score.predicted.to_string(),
         score.both.to_string(),
         percent(score.recall),
         percent(score.precision),

@@ -9,10 +9,10 @@ use jiff::{SignedDuration, Timestamp, ZonedDateTime};
 use serde::Serialize;
 
 use super::draw::{Odds, RunKey, RunOutcome, RunToDraw, RunningNow};
-use super::foretellable::Foretellable;
 use super::futures::{self, Draws};
 use super::history::{CycleKey, HORIZON, PastCycle, PastEnd, PastRun, PastRuns};
 use super::like::Likeness;
+use super::predictable::Predictable;
 use super::range::range;
 use super::score::{EndScore, LatenessScore, ratio};
 use super::simulate::{Trace, TracedEnd, TracedRun};
@@ -40,7 +40,7 @@ const MOST_DIFFERENCES: usize = 20;
 /// The fewest past runs whose median counts.
 const FEWEST: usize = 5;
 
-/// At which times of the usual duration the rest of a running run is foretold.
+/// At which times of the usual duration the rest of a running run is predicted.
 const ELAPSED: [(&str, f64); 3] =
     [("half the median", 0.5), ("the median", 1.0), ("1.5 times the median", 1.5)];
 
@@ -57,11 +57,11 @@ pub struct Backtest {
     pub with_present_configuration: usize,
     /// Launches, if runs end as they did.
     pub with_real_ends: LaunchScore,
-    /// Launches of the cycle, if runs end as foretold.
+    /// Launches of the cycle, if runs end as predicted.
     pub free: LaunchScore,
     /// What differs with the real ends, at most twenty.
     pub differences: Vec<String>,
-    /// Ends of runs, by worker and by how long after the beginning they were foretold.
+    /// Ends of runs, by worker and by how long after the beginning they were predicted.
     pub ends: Vec<EndRow>,
     /// Ends of running runs, by how long they had been running.
     pub running: Vec<EndRow>,
@@ -69,28 +69,28 @@ pub struct Backtest {
     pub lateness: Lateness,
 }
 
-/// How many launches were foretold.
+/// How many launches were predicted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub struct LaunchScore {
     /// The launches that happened. Those of operators after the beginning are left out, and what follows them.
     pub happened: usize,
-    /// The launches that were foretold with a probability of 50 % at least.
-    pub foretold: usize,
+    /// The launches that were predicted with a probability of 50 % at least.
+    pub predicted: usize,
     /// The launches of both.
     pub both: usize,
-    /// The share of the real ones that was foretold.
+    /// The share of the real ones that was predicted.
     pub recall: f64,
-    /// The share of the foretold ones that happened.
+    /// The share of the predicted ones that happened.
     pub precision: f64,
 }
 
 impl LaunchScore {
-    fn add(&mut self, happened: usize, foretold: usize, both: usize) {
+    fn add(&mut self, happened: usize, predicted: usize, both: usize) {
         self.happened += happened;
-        self.foretold += foretold;
+        self.predicted += predicted;
         self.both += both;
         self.recall = ratio(self.both, self.happened);
-        self.precision = ratio(self.both, self.foretold);
+        self.precision = ratio(self.both, self.predicted);
     }
 }
 
@@ -153,13 +153,13 @@ pub fn backtest(
     let now = time.wall.timestamp();
     let full = PastRuns::read(history, time.wall.time_zone(), now, HORIZON.saturating_add(span))?;
     let since = now.checked_sub(span).unwrap_or(Timestamp::MIN);
-    let foretellable = Foretellable::read(history, &full, since)?;
+    let predictable = Predictable::read(history, &full, since)?;
     let mut scorer = Scorer {
         config: Arc::new(config.clone()),
         past_config: None,
         history,
         full: &full,
-        foretellable,
+        predictable,
         now,
         draws,
         result: Backtest {
@@ -204,7 +204,7 @@ struct Scorer<'a> {
     history: &'a History,
     /// What is known today.
     full: &'a PastRuns,
-    foretellable: Foretellable,
+    predictable: Predictable,
     now: Timestamp,
     draws: Draws,
     result: Backtest,
@@ -260,7 +260,7 @@ impl<'a> Scorer<'a> {
         past
     }
 
-    /// The moment before a cycle begins by the schedule, else after its first launch, which cannot be foretold.
+    /// The moment before a cycle begins by the schedule, else after its first launch, which cannot be predicted.
     fn moment(&self, cycle: &PastCycle) -> Result<ForecastMoment, ForecastError> {
         let first = self.full.run(cycle.runs[0]);
         let zoned = |moment: Timestamp| moment.to_zoned_datetime(self.full.zone().clone());
@@ -283,8 +283,8 @@ impl<'a> Scorer<'a> {
     fn launched(&self, start: &Start) -> impl Iterator<Item = &'a PastRun> {
         let (begin, until) = (start.begin.timestamp(), start.until);
         let is_launched = move |run: &&PastRun| run.launched > begin && run.launched <= until;
-        let (foretellable, based_on) = (&self.foretellable, start.based_on);
-        self.full.runs().iter().filter(is_launched).filter(move |run| foretellable.is(run.id, based_on))
+        let (predictable, based_on) = (&self.predictable, start.based_on);
+        self.full.runs().iter().filter(is_launched).filter(move |run| predictable.is(run.id, based_on))
     }
 
     /// Let runs end as they did: then each launch must be the same.
@@ -299,7 +299,7 @@ impl<'a> Scorer<'a> {
         let was_running = |number| start.running.iter().any(|running| running.run == number);
         let is_launched = |run: &&TracedRun| run.begun.is_some() && !run.number.is_some_and(was_running);
         for run in simulated.filter(is_launched) {
-            if run.number.is_none_or(|number| self.foretellable.is(number, start.based_on)) {
+            if run.number.is_none_or(|number| self.predictable.is(number, start.based_on)) {
                 let key = (run.key.cycle.clone(), run.key.like.clone(), run.key.attempt);
                 counts.entry(key).or_default().0 += 1;
             }
@@ -309,12 +309,12 @@ impl<'a> Scorer<'a> {
             let key = (self.full.cycle(run.cycle).key.clone(), like, run.attempt);
             counts.entry(key).or_default().1 += 1;
         }
-        for ((cycle, like, _), (foretold, happened)) in counts {
-            self.result.with_real_ends.add(happened, foretold, foretold.min(happened));
-            if foretold != happened && self.result.differences.len() < MOST_DIFFERENCES {
+        for ((cycle, like, _), (predicted, happened)) in counts {
+            self.result.with_real_ends.add(happened, predicted, predicted.min(happened));
+            if predicted != happened && self.result.differences.len() < MOST_DIFFERENCES {
                 let from = start.begin.strftime("%Y-%m-%d %H:%M");
                 self.result.differences.push(format!(
-                    "from {from}: {like} of {cycle}: predicted {foretold}, happened {happened}"
+                    "from {from}: {like} of {cycle}: predicted {predicted}, happened {happened}"
                 ));
             }
         }
@@ -332,32 +332,32 @@ impl<'a> Scorer<'a> {
         let launched: BTreeSet<_> = self.launched(start).map(|run| run.id).collect();
         let happened: BTreeSet<&RunKey> =
             keys.iter().filter(|(_, run)| launched.contains(&run.id)).map(|(key, _)| key).collect();
-        let is_foretold = |run: &&super::summary::RunForecast| {
+        let is_predicted = |run: &&super::summary::RunForecast| {
             let begins = run.begin.is_some_and(|times| times.median > begin);
             run.key.cycle == cycle.key && run.probability >= 0.5 && begins
         };
-        let foretold: BTreeSet<&RunKey> =
-            forecast.runs.iter().filter(is_foretold).map(|run| &run.key).collect();
-        let both = happened.intersection(&foretold).count();
-        self.result.free.add(happened.len(), foretold.len(), both);
+        let predicted: BTreeSet<&RunKey> =
+            forecast.runs.iter().filter(is_predicted).map(|run| &run.key).collect();
+        let both = happened.intersection(&predicted).count();
+        self.result.free.add(happened.len(), predicted.len(), both);
     }
 
     fn score_ends(&mut self, start: &Start, traces: &[Arc<Trace>], keys: &[(RunKey, &PastRun)]) {
         let begin = start.begin.timestamp();
-        let mut foretold: BTreeMap<&RunKey, Vec<Timestamp>> = BTreeMap::new();
+        let mut predicted: BTreeMap<&RunKey, Vec<Timestamp>> = BTreeMap::new();
         for run in traces.iter().flat_map(|trace| &trace.runs) {
             if let TracedEnd::At(at) = run.end {
-                foretold.entry(&run.key).or_default().push(at);
+                predicted.entry(&run.key).or_default().push(at);
             }
         }
         for (key, run) in keys {
             let PastEnd::Ended { at, .. } = &run.end else { continue };
-            let times = foretold.get(key).filter(|times| times.len() * 2 >= traces.len());
+            let times = predicted.get(key).filter(|times| times.len() * 2 >= traces.len());
             let Some((times, range)) = times.and_then(|times| Some((times, range(times.clone())?))) else {
                 continue;
             };
             if (begin..=start.until).contains(at) {
-                // By the foretold time: the real one would put all that came early in one group, and all that came late in another.
+                // By the predicted time: the real one would put all that came early in one group, and all that came late in another.
                 let group = (key.like.worker.to_string(), lead(range.median.duration_since(begin)));
                 let medians = self.sum_of_medians(start, run);
                 self.ends.entry(group).or_default().add(times, medians, *at);
@@ -382,7 +382,7 @@ impl<'a> Scorer<'a> {
         }
     }
 
-    /// Foretell the rest of each run from moments at which it was running.
+    /// Predict the rest of each run from moments at which it was running.
     fn score_running(&mut self, start: &Start, keys: &[(RunKey, &PastRun)]) {
         for (key, run) in keys {
             let PastEnd::Ended { after, at, .. } = &run.end else { continue };
@@ -412,10 +412,10 @@ impl<'a> Scorer<'a> {
         forecast: &Forecast,
         event: Number,
     ) -> Result<(), ForecastError> {
-        for (deadline, foretold) in start.deadlines.iter().zip(&forecast.expected) {
+        for (deadline, predicted) in start.deadlines.iter().zip(&forecast.expected) {
             let at = deadline.at.timestamp();
             let key = (deadline.worker.clone(), deadline.r#type.clone(), at);
-            let Some(probability) = foretold.late.filter(|_| at <= start.until) else { continue };
+            let Some(probability) = predicted.late.filter(|_| at <= start.until) else { continue };
             if self.deadlines.insert(key) {
                 let is_late = !self.is_met(deadline, event)?;
                 self.lateness.add(probability, is_late);

@@ -50,7 +50,7 @@ pub struct RunTimes {
     pub end: Option<TimeRange>,
     /// The share of futures in which it fails.
     pub fails: f64,
-    /// Why no end is foretold.
+    /// Why no end is predicted.
     pub unknown: Option<UnknownEnd>,
 }
 

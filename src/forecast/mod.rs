@@ -11,11 +11,11 @@ pub mod compare;
 pub mod dates;
 pub mod draw;
 pub mod ends;
-pub mod foretellable;
 pub mod futures;
 pub mod history;
 pub mod known;
 pub mod like;
+pub mod predictable;
 pub mod range;
 pub mod score;
 pub mod simulate;
@@ -53,7 +53,7 @@ impl Default for ForecastOptions {
     }
 }
 
-/// Foretell what comes after now from the journal, with these rules. The same journal, rules, time and options give the same forecast, as
+/// Predict what comes after now from the journal, with these rules. The same journal, rules, time and options give the same forecast, as
 /// long as there is time for all draws.
 ///
 /// # Errors
@@ -78,7 +78,7 @@ pub struct Supposed {
     pub rules: Option<ForecastRules>,
 }
 
-/// Foretell what comes after now if something is supposed, and compare it with what comes otherwise.
+/// Predict what comes after now if something is supposed, and compare it with what comes otherwise.
 ///
 /// # Errors
 /// See [`forecast`].

@@ -1,4 +1,4 @@
-//! How good forecasts were: pure functions of what was foretold and what happened.
+//! How good forecasts were: pure functions of what was predicted and what happened.
 
 use jiff::{SignedDuration, Timestamp};
 use nowcast_core::TimeRange;
@@ -6,15 +6,15 @@ use serde::Serialize;
 
 use super::range::range;
 
-/// How many ends were in the foretold range, and how far they were from it.
+/// How many ends were in the predicted range, and how far they were from it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct EndScore {
-    /// How many ends were foretold.
+    /// How many ends were predicted.
     pub ends: usize,
     /// How many of them were between the tenth and the ninetieth percentile.
     pub in_range: usize,
-    /// The sum of the continuous ranked probability scores, in seconds: the mean distance of the foretold times from the real one, less
-    /// half of their mean distance from one another. For a single foretold time it is the distance.
+    /// The sum of the continuous ranked probability scores, in seconds: the mean distance of the predicted times from the real one, less
+    /// half of their mean distance from one another. For a single predicted time it is the distance.
     #[serde(skip)]
     pub crps: f64,
     /// How many of the ends have a sum of medians, too.
@@ -29,14 +29,14 @@ pub struct EndScore {
 }
 
 impl EndScore {
-    /// Add an end that was foretold by these times, and by a sum of medians if there is one.
-    pub fn add(&mut self, foretold: &[Timestamp], medians: Option<Timestamp>, end: Timestamp) {
-        let mut foretold = foretold.to_vec();
-        foretold.sort_unstable();
-        let Some(TimeRange { p10: first, p90: last, .. }) = range(foretold.clone()) else { return };
+    /// Add an end that was predicted by these times, and by a sum of medians if there is one.
+    pub fn add(&mut self, predicted: &[Timestamp], medians: Option<Timestamp>, end: Timestamp) {
+        let mut predicted = predicted.to_vec();
+        predicted.sort_unstable();
+        let Some(TimeRange { p10: first, p90: last, .. }) = range(predicted.clone()) else { return };
         self.ends += 1;
         self.in_range += usize::from((first..=last).contains(&end));
-        let crps = crps(&foretold, end);
+        let crps = crps(&predicted, end);
         self.crps += crps;
         if let Some(medians) = medians {
             self.compared += 1;
@@ -154,10 +154,10 @@ mod tests {
 
     #[test]
     fn an_end_is_in_range_between_the_tenth_and_the_ninetieth_percentile() {
-        let foretold: Vec<Timestamp> = (1..=19).map(at).collect();
+        let predicted: Vec<Timestamp> = (1..=19).map(at).collect();
         let mut score = EndScore::default();
         for minutes in 0..=20 {
-            score.add(&foretold, None, at(minutes));
+            score.add(&predicted, None, at(minutes));
         }
         assert_eq!((score.ends, score.in_range), (21, 17), "from 2 to 18");
         assert!(is_near(score.coverage(), 17.0 / 21.0));
@@ -169,9 +169,9 @@ mod tests {
         score.add(&[at(10)], Some(at(12)), at(13));
         assert!(is_near(score.crps, 180.0) && is_near(score.of_medians, 60.0));
         // By definition: mean distance less half of the mean distance of all pairs, each with itself included.
-        let foretold = [at(0), at(10), at(40)];
+        let predicted = [at(0), at(10), at(40)];
         let of_pairs = (10.0 + 40.0 + 30.0) * 60.0 * 2.0 / 9.0;
-        assert!(is_near(crps(&foretold, at(10)), (10.0 + 0.0 + 30.0) * 60.0 / 3.0 - of_pairs / 2.0));
+        assert!(is_near(crps(&predicted, at(10)), (10.0 + 0.0 + 30.0) * 60.0 / 3.0 - of_pairs / 2.0));
     }
 
     #[test]

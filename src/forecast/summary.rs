@@ -61,7 +61,7 @@ pub enum OpenState {
     ToCome,
 }
 
-/// What is foretold of a run.
+/// What is predicted of a run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RunForecast {
     /// Its cycle; `None` for a run without one.
@@ -88,7 +88,7 @@ pub struct RunForecast {
     pub end: Option<TimeRange>,
     /// The share of futures in which it fails.
     pub fails: f64,
-    /// Why no end is foretold.
+    /// Why no end is predicted.
     pub unknown: Option<UnknownEnd>,
     /// What keeps it from being launched.
     pub blocked_by: Option<String>,
@@ -98,7 +98,7 @@ pub struct RunForecast {
     pub(super) key: RunKey,
 }
 
-/// Why no end of a run is foretold.
+/// Why no end of a run is predicted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum UnknownEnd {
@@ -108,7 +108,7 @@ pub enum UnknownEnd {
     LongerThanEver,
 }
 
-/// What is foretold of an expected message.
+/// What is predicted of an expected message.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ExpectationForecast {
     /// The worker.
@@ -345,8 +345,8 @@ fn of_deadline(
     };
     let known = traces.iter().filter(|trace| is_known(trace)).count();
     // A worker that is only started elsewhere, by cron or by hand, is in no future, and that says nothing.
-    let is_foretold = !met.is_empty() || start.past.has_run(&deadline.worker);
-    let is_known = is_foretold && known > 0 && known * 2 >= traces.len();
+    let is_predicted = !met.is_empty() || start.past.has_run(&deadline.worker);
+    let is_known = is_predicted && known > 0 && known * 2 >= traces.len();
     let late = is_known.then(|| share(known - in_time, known));
     let sent = met.iter().filter_map(|(future, met)| Some((met.at, (*future, met.run?))));
     ExpectationForecast {

@@ -76,9 +76,9 @@ fn a_whole_day_runs() {
     assert!(checked.contains("0 errors, 0 warnings"), "{checked}");
 }
 
-/// A day to come is foretold from the day that was, and goes like that.
+/// A day to come is predicted from the day that was, and goes like that.
 #[test]
-fn a_day_goes_as_it_was_foretold() {
+fn a_day_goes_as_it_was_predicted() {
     let system = copy_of_the_example();
     let run_day = |cycle: &str| {
         let up = ["up", "--launch", "download_weather 00", "--cycle", cycle, "--exit-when-idle"];

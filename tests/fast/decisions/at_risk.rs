@@ -37,7 +37,7 @@ fn forecast(late: u8) -> ExpectedForecast {
     }
 }
 
-fn foretells(manager: &mut Story, forecasts: Vec<ExpectedForecast>) -> Heard {
+fn predicts(manager: &mut Story, forecasts: Vec<ExpectedForecast>) -> Heard {
     manager.happens(Event::Forecast { forecasts })
 }
 
@@ -50,10 +50,10 @@ fn alarms(heard: &Heard) -> usize {
 #[test]
 fn a_probably_late_message_is_warned_of_once_for_its_deadline() {
     let mut manager = expecting(RIVERS);
-    let heard = foretells(&mut manager, vec![forecast(49)]);
+    let heard = predicts(&mut manager, vec![forecast(49)]);
     assert!(heard.log.is_empty() && heard.records.is_empty(), "{heard:#?}");
 
-    let heard = foretells(&mut manager, vec![forecast(50)]);
+    let heard = predicts(&mut manager, vec![forecast(50)]);
     assert_eq!(
         heard.log,
         ["WARNING rivers: (success) is at risk: late at 2026-03-15 06:00 PDT with a probability of 50 %; \
@@ -63,19 +63,19 @@ fn a_probably_late_message_is_warned_of_once_for_its_deadline() {
     assert_eq!(heard.records[0].event, RecordedEvent::Forecast);
     assert!(!manager.state.has_failures, "nothing has failed yet");
 
-    let heard = foretells(&mut manager, vec![forecast(99)]);
+    let heard = predicts(&mut manager, vec![forecast(99)]);
     assert!(heard.log.is_empty() && heard.records.is_empty(), "{heard:#?}");
 }
 
 #[test]
 fn a_forecast_that_changes_its_mind_warns_no_second_time() {
     let mut manager = expecting(RIVERS);
-    foretells(&mut manager, vec![forecast(60)]);
-    let heard = foretells(&mut manager, vec![forecast(31)]);
+    predicts(&mut manager, vec![forecast(60)]);
+    let heard = predicts(&mut manager, vec![forecast(31)]);
     assert!(heard.log.is_empty(), "20 points below the limit are needed: {heard:#?}");
-    let heard = foretells(&mut manager, vec![forecast(30)]);
+    let heard = predicts(&mut manager, vec![forecast(30)]);
     assert!(heard.says("INFO", "rivers: (success) is no longer at risk"), "{heard:#?}");
-    let heard = foretells(&mut manager, vec![forecast(50)]);
+    let heard = predicts(&mut manager, vec![forecast(50)]);
     assert!(heard.says("INFO", "rivers: (success) is at risk again"), "{heard:#?}");
     assert_eq!(alarms(&heard), 0);
 }
@@ -88,9 +88,9 @@ fn two_deadlines_are_warned_of_once_each() {
     );
     let later =
         ExpectedForecast { deadline: "2026-03-15T09:00:00-07:00".parse().expect("a moment"), ..forecast(80) };
-    let heard = foretells(&mut manager, vec![forecast(80), later.clone()]);
+    let heard = predicts(&mut manager, vec![forecast(80), later.clone()]);
     assert_eq!(alarms(&heard), 2);
-    let heard = foretells(&mut manager, vec![forecast(80), later]);
+    let heard = predicts(&mut manager, vec![forecast(80), later]);
     assert_eq!(alarms(&heard), 0);
 }
 
@@ -102,32 +102,32 @@ fn what_has_come_or_has_passed_or_is_not_expected_is_not_at_risk() {
         ExpectedForecast { deadline: "2026-03-15T06:01:00-07:00".parse().expect("a moment"), ..forecast(80) };
     let passed =
         ExpectedForecast { deadline: "2026-03-14T06:00:00-07:00".parse().expect("a moment"), ..forecast(80) };
-    let heard = foretells(&mut manager, vec![other, no_deadline, passed]);
+    let heard = predicts(&mut manager, vec![other, no_deadline, passed]);
     assert!(heard.log.is_empty() && heard.records.is_empty(), "{heard:#?}");
 
-    foretells(&mut manager, vec![forecast(80)]);
+    predicts(&mut manager, vec![forecast(80)]);
     manager.hears("rivers", "success", "null");
     assert!(manager.state.expected.values().all(|one| one.at_risk.is_empty()), "it has come");
-    let heard = foretells(&mut manager, vec![forecast(80)]);
+    let heard = predicts(&mut manager, vec![forecast(80)]);
     assert!(heard.log.is_empty(), "a forecast that was made before it came: {heard:#?}");
 }
 
 #[test]
 fn without_warn_at_nothing_is_warned_of() {
     let mut manager = expecting("[{worker: rivers, by: '06:00', timezone: America/Vancouver}]");
-    let heard = foretells(&mut manager, vec![forecast(99)]);
+    let heard = predicts(&mut manager, vec![forecast(99)]);
     assert!(heard.log.is_empty() && heard.records.is_empty(), "{heard:#?}");
 }
 
 #[test]
 fn a_passed_deadline_ends_the_risk_and_the_next_day_has_a_warning_of_its_own() {
     let mut manager = expecting(RIVERS);
-    foretells(&mut manager, vec![forecast(80)]);
+    predicts(&mut manager, vec![forecast(80)]);
     manager.passes(2 * 3_600);
     assert!(manager.state.expected.values().all(|one| one.at_risk.is_empty()), "it is late now");
     let tomorrow =
         ExpectedForecast { deadline: "2026-03-16T06:00:00-07:00".parse().expect("a moment"), ..forecast(80) };
-    assert_eq!(alarms(&foretells(&mut manager, vec![tomorrow])), 1);
+    assert_eq!(alarms(&predicts(&mut manager, vec![tomorrow])), 1);
     manager.passes(DAY);
 }
 
@@ -136,7 +136,7 @@ fn with_a_cycle_only_its_own_message_ends_the_risk() {
     let mut manager = expecting(
         "[{worker: rivers, by: '06:00', timezone: America/Vancouver, warn at: 50%, cycle: '%Y-%m-%d'}]",
     );
-    let heard = foretells(&mut manager, vec![ExpectedForecast { time: None, ..forecast(100) }]);
+    let heard = predicts(&mut manager, vec![ExpectedForecast { time: None, ..forecast(100) }]);
     assert_eq!(
         heard.log,
         [

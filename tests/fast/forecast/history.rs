@@ -301,7 +301,7 @@ fn a_drawn_attempt_has_its_messages_with_their_times_and_payloads() {
     assert_eq!(read.sent(run).as_deref(), Some(&expected[..]));
 }
 
-/// The simulated core reports crashes itself, and operators' acts are not foretold.
+/// The simulated core reports crashes itself, and operators' acts are not predicted.
 #[test]
 fn what_the_worker_did_not_send_is_left_out_of_a_drawn_attempt() {
     let mut manager = quiet("{}");

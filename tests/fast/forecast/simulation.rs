@@ -1,4 +1,4 @@
-//! What is foretold, on pasts that were lived ahead of time.
+//! What is predicted, on pasts that were lived ahead of time.
 
 #![allow(clippy::float_cmp, reason = "shares are counts divided by the same number")]
 
@@ -66,12 +66,12 @@ fn options(draws: u32, span: Span) -> ForecastOptions {
     ForecastOptions { draws: Draws { count: draws, seed: 7, limit: None, threads: None }, span }
 }
 
-/// Foretell what comes after the past.
-fn foretell(past: &Past, draws: u32) -> Forecast {
-    foretell_span(past, draws, Span::default())
+/// Predict what comes after the past.
+fn predict(past: &Past, draws: u32) -> Forecast {
+    predict_span(past, draws, Span::default())
 }
 
-fn foretell_span(past: &Past, draws: u32, span: Span) -> Forecast {
+fn predict_span(past: &Past, draws: u32, span: Span) -> Forecast {
     let (history, rules) = history(past);
     forecast(past.config(), &history, &past.now().into(), &rules, &options(draws, span)).expect("a forecast")
 }
@@ -105,7 +105,7 @@ fn only(expected: &[ExpectationForecast]) -> &ExpectationForecast {
 #[test]
 fn a_run_to_come_goes_as_past_ones_and_a_payload_has_the_date_of_its_day() {
     let system = plots_after_model();
-    let forecast = foretell(&ten_days(&system), 20);
+    let forecast = predict(&ten_days(&system), 20);
     let (model, plots) = (run(&forecast, "model"), run(&forecast, "plots"));
     assert_eq!((model.cycle.as_deref(), model.state), (Some("2026-03-11"), OpenState::ToCome));
     assert_eq!(
@@ -133,7 +133,7 @@ fn slowness_that_runs_of_a_cycle_share_stays_together() {
         let minutes = if is_slow { 90.0 } else { 30.0 };
         Some(if launch.worker.name() == "model" { model(&launch, minutes) } else { success_after(minutes) })
     });
-    let forecast = foretell(&past, 300);
+    let forecast = predict(&past, 300);
     let plots = run(&forecast, "plots").end.expect("an end");
     assert_eq!((clock(plots.p10), clock(plots.p90)), ("03-31 07:00".into(), "03-31 09:00".into()));
     let late = only(&forecast.expected).late.expect("known");
@@ -151,7 +151,7 @@ fn a_run_that_takes_longer_than_on_fast_days_has_a_slow_one_and_so_have_those_be
     };
     // At 06:45 of a slow day.
     past.live("2026-03-31T06:45[UTC]", &mut go);
-    let forecast = foretell(&past, 50);
+    let forecast = predict(&past, 50);
     let model = run(&forecast, "model");
     assert_eq!((model.state, end(model)), (OpenState::Running, "03-31 07:30".into()));
     assert_eq!(end(run(&forecast, "plots")), "03-31 09:00");
@@ -163,7 +163,7 @@ fn a_run_beyond_each_past_one_has_no_end_and_its_message_is_late() {
     let system = plots_after_model();
     let mut past = ten_days(&system);
     past.live("2026-03-11T07:10[UTC]", &mut |launch| Some(model(&launch, 600.0)));
-    let forecast = foretell(&past, 10);
+    let forecast = predict(&past, 10);
     let model = run(&forecast, "model");
     assert_eq!((model.unknown, model.end), (Some(UnknownEnd::LongerThanEver), None));
     let expected = only(&forecast.expected);
@@ -179,7 +179,7 @@ fn a_run_that_nothing_is_like_has_no_history_and_what_depends_on_it_is_unknown()
     let system = plots_after_model();
     let mut past = Past::new(&system, "2026-03-01T00:00[UTC]");
     past.live("2026-03-01T05:00[UTC]", &mut |_| None);
-    let forecast = foretell(&past, 10);
+    let forecast = predict(&past, 10);
     assert_eq!(run(&forecast, "model").unknown, Some(UnknownEnd::NoHistory));
     assert!(forecast.runs.iter().all(|run| run.worker != "plots"));
     // The state had no expectation yet when the day's window began.
@@ -192,7 +192,7 @@ fn a_run_that_is_like_none_does_not_make_what_is_known_unknown() {
     let mut past = ten_days(&system);
     past.launch("2026-03-11T05:10[UTC]", "sleep", &["new"], None);
     past.live("2026-03-11T05:20[UTC]", &mut |_| None);
-    let forecast = foretell(&past, 10);
+    let forecast = predict(&past, 10);
     assert_eq!(run(&forecast, "sleep").unknown, Some(UnknownEnd::NoHistory));
     assert_eq!(only(&forecast.expected).late, Some(0.0));
 }
@@ -213,7 +213,7 @@ fn retries_go_as_the_retries_of_the_past_cycle() {
             _ => success_after(30.0),
         })
     });
-    let forecast = foretell(&past, 200);
+    let forecast = predict(&past, 200);
     let retry = forecast.runs.iter().find(|run| run.attempt == 2).expect("a retry");
     assert!((0.1..0.3).contains(&retry.probability), "{retry:?}");
     assert_eq!(
@@ -235,7 +235,7 @@ fn a_run_that_crashed_in_the_past_crashes() {
     past.live("2026-03-11T05:00[UTC]", &mut |launch| {
         Some(PastRun { messages: Vec::new(), ending: Ending::Killed(11), ..model(&launch, 10.0) })
     });
-    let forecast = foretell(&past, 10);
+    let forecast = predict(&past, 10);
     // The plots have never run, so it is not known whether they will.
     assert_eq!((run(&forecast, "model").fails, only(&forecast.expected).late), (1.0, None));
 }
@@ -256,7 +256,7 @@ fn a_worker_that_waits_for_data_ends_by_the_clock() {
         let wait = seven.timestamp().duration_since(launch.at.timestamp());
         Some(success_after(wait.as_secs_f64() / 60.0))
     });
-    assert_eq!(end(run(&foretell(&past, 20), "plots")), "03-11 07:00");
+    assert_eq!(end(run(&predict(&past, 20), "plots")), "03-11 07:00");
 }
 
 #[test]
@@ -289,7 +289,7 @@ fn rules_that_loop_stop_at_a_limit_and_say_so() {
     let forecast =
         forecast(past.config(), &history, &begin, &edited, &options(1, Span::default())).expect("a forecast");
     assert_eq!(forecast.endless, 1.0);
-    assert_eq!(only(&forecast.expected).late, Some(0.0), "what came before that is foretold");
+    assert_eq!(only(&forecast.expected).late, Some(0.0), "what came before that is predicted");
 }
 
 #[test]
@@ -327,8 +327,8 @@ fn the_same_seed_gives_the_same_forecast_and_another_one_another() {
         Some(if launch.worker.name() == "model" { model(&launch, minutes) } else { success_after(minutes) })
     });
     let json = |forecast: &Forecast| serde_json::to_string(forecast).expect("JSON");
-    let first = json(&foretell(&past, 30));
-    assert_eq!(json(&foretell(&past, 30)), first);
+    let first = json(&predict(&past, 30));
+    assert_eq!(json(&predict(&past, 30)), first);
     let (history, rules) = history(&past);
     let other = ForecastOptions {
         draws: Draws { count: 30, seed: 8, limit: None, threads: None },
@@ -351,11 +351,11 @@ fn without_time_there_are_fewer_draws() {
 }
 
 #[test]
-fn a_day_to_come_is_foretold_from_its_schedule_on() {
+fn a_day_to_come_is_predicted_from_its_schedule_on() {
     let system = plots_after_model();
     let past = ten_days(&system);
     let day = jiff::civil::date(2026, 3, 20);
-    let forecast = foretell_span(&past, 10, Span { at: Some(day), until: None });
+    let forecast = predict_span(&past, 10, Span { at: Some(day), until: None });
     assert_eq!(clock(forecast.begin), "03-20 00:00");
     let names: Vec<_> = forecast.runs.iter().map(|run| (run.worker.as_str(), run.cycle.as_deref())).collect();
     assert_eq!(names, [("model", Some("2026-03-20")), ("plots", Some("2026-03-20"))]);
@@ -429,11 +429,11 @@ fn the_path_is_that_of_the_message_that_comes_last() {
     past.live("2026-03-11T05:00[UTC]", &mut |launch| {
         Some(success_after(if launch.worker.name() == "model" { 60.0 } else { 10.0 }))
     });
-    assert_eq!(run(&foretell(&past, 10), "plots").path, ["model", "plots"]);
+    assert_eq!(run(&predict(&past, 10), "plots").path, ["model", "plots"]);
 }
 
 #[test]
-fn a_system_without_cycles_is_foretold_by_days() {
+fn a_system_without_cycles_is_predicted_by_days() {
     let system = model_and_plots()
         .section("scheduled workers:\n  - model: {every: day, at: '06:00', timezone: UTC}")
         .prepare();
@@ -447,7 +447,7 @@ fn a_system_without_cycles_is_foretold_by_days() {
             success_after(minutes)
         })
     });
-    let forecast = foretell(&past, 200);
+    let forecast = predict(&past, 200);
     let plots = run(&forecast, "plots");
     assert_eq!((plots.cycle.as_deref(), &plots.args[..]), (None, &["2026-03-31".to_owned()][..]));
     let ends = plots.end.expect("an end");

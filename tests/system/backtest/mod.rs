@@ -109,5 +109,5 @@ fn thirty_days_of_the_example_are_decided_again_as_they_were() {
     let count = |name: &str| launches[name].as_u64().expect("a count");
     // The forecast from the first day has all launches of thirty days, that from the last day those of one.
     assert!(count("happened") > 30 * 25 * 10, "{launches}");
-    assert_eq!((count("foretold"), count("both")), (count("happened"), count("happened")));
+    assert_eq!((count("predicted"), count("both")), (count("happened"), count("happened")));
 }

@@ -1,4 +1,4 @@
-//! [`Foretellable`]: which launches of the past a forecast could know of. What operators do later cannot be foretold, and what follows from it.
+//! [`Predictable`]: which launches of the past a forecast could know of. What operators do later cannot be predicted, and what follows from it.
 
 use std::collections::HashMap;
 
@@ -11,13 +11,13 @@ use nowcast_core::{Command, Number, RunId};
 
 /// The runs that follow from what operators did.
 #[derive(Debug)]
-pub struct Foretellable {
+pub struct Predictable {
     /// For each of them, the first one, which an operator launched.
     origins: HashMap<RunId, RunId>,
 }
 
-impl Foretellable {
-    /// Read them from the journal. Runs that were launched before a moment are taken for foretellable.
+impl Predictable {
+    /// Read them from the journal. Runs that were launched before a moment are taken for predictable.
     ///
     /// # Errors
     /// The journal cannot be read.
