@@ -27,7 +27,7 @@ const COVERED: &[&str] = &[
 ];
 
 /// A pattern, and what to write instead. Case does not matter, and code between backticks is not scanned.
-const AVOIDED: [(&str, &str); 24] = [
+const AVOIDED: [(&str, &str); 25] = [
     (r"\banew\b", "again"),
     // `nobody` alone is the name of a worker or of a key in tests.
     (
@@ -60,6 +60,7 @@ const AVOIDED: [(&str, &str); 24] = [
     (r"\bin earnest\b", "really, in production"),
     (r"\bkeeps? house\b", "prune"),
     (r"\bwhat (comes|came|becomes) of\b", "the result of, the outcome"),
+    (r"\bforet(ell|old)", "predict"),
 ];
 
 /// The same for the names of functions, types, fields and variables, each read as words. The patterns of [`AVOIDED`] hold for them, too.
