@@ -55,7 +55,8 @@ impl Decision<'_> {
             return None;
         }
         let worker = &message.source;
-        let mut chains = self.state.cycles.chains(worker);
+        // A chain without a run has the number of its message, which a sender may take for that of a run.
+        let mut chains = self.state.cycles.chains(worker).filter(|(_, chain)| chain.run.is_some());
         let noted = chains.find(|(number, chain)| *number == named || chain.run == Some(named));
         // A failed attempt that is retried is not noted.
         let retry = || {

@@ -139,6 +139,14 @@ fn a_late_report_of_a_closed_run_counts_in_its_chain() {
 }
 
 #[test]
+fn a_message_that_names_another_message_as_its_run_counts_by_itself() {
+    let mut manager = quiet("{}");
+    let first = number(&manager.hears_message(of_cycle("weather", "success", "today")));
+    let second = late(&mut manager, first, "success");
+    assert_eq!(counting(&manager, "today", "weather", None), [first, second]);
+}
+
+#[test]
 fn messages_count_since_a_moment_whatever_their_cycle() {
     let mut manager = quiet("{}");
     manager.hears_message(of_cycle("weather", "success", "yesterday"));
