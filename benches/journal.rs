@@ -126,6 +126,7 @@ impl Bench {
             run: self.running.last().map(|run| run.id),
             origin: None,
             cycle: None,
+            without_payload: false,
         });
         noted.apply_to_cycles(&mut self.cycles, &payload);
         let mut changes = vec![Change::PayloadMerged { key }, noted];

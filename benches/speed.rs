@@ -131,6 +131,7 @@ fn open_cycle(state: &mut State, number: u64) {
             run: None,
             origin: None,
             cycle: Some(cycle.clone()),
+            without_payload: false,
         })
     }));
     let wait_for = ["awaken", "rotate_logs"].map(|worker| Requirement {

@@ -161,6 +161,7 @@ impl Past {
             run: self.running.as_ref().map(|run| run.id),
             origin: None,
             cycle: None,
+            without_payload: false,
         });
         noted.apply_to_cycles(&mut self.cycles, &payload);
         let mut changes = vec![Change::PayloadMerged { key }, noted];

@@ -83,11 +83,10 @@ fn date(text: &str) -> Result<Date, String> {
         return Err(format!("it is not a date; {EXPECTED}"));
     };
     let first = year.parse().ok().and_then(|year| Date::new(year, month, 1).ok());
-    let first = first.ok_or_else(|| format!("there is no month {month}; {EXPECTED}"))?;
+    let first = first.ok_or_else(|| format!("invalid month {month}; {EXPECTED}"))?;
     let days = first.days_in_month();
-    Date::new(first.year(), month, day).map_err(|_| {
-        format!("{} has {days} days, so there is no day {day}; {EXPECTED}", first.strftime("%B %Y"))
-    })
+    Date::new(first.year(), month, day)
+        .map_err(|_| format!("invalid day {day}: {} has {days} days; {EXPECTED}", first.strftime("%B %Y")))
 }
 
 pub(super) fn run(args: &Args) -> ExitCode {
@@ -239,9 +238,9 @@ mod tests {
     fn an_error_of_a_date_says_what_is_wrong_and_what_is_expected() {
         let expected = "use a date as YYYY-MM-DD, such as 2026-01-31";
         for (text, wrong) in [
-            ("2026-02-30", "February 2026 has 28 days, so there is no day 30"),
-            ("2026-01-00", "January 2026 has 31 days, so there is no day 0"),
-            ("2026-13-01", "there is no month 13"),
+            ("2026-02-30", "invalid day 30: February 2026 has 28 days"),
+            ("2026-01-00", "invalid day 0: January 2026 has 31 days"),
+            ("2026-13-01", "invalid month 13"),
             ("2026-1-1", "it is not a date"),
             ("01.02.2026", "it is not a date"),
             ("2026-01-01T06:00", "it is not a date"),

@@ -109,7 +109,7 @@ pub(super) fn known(views: &CycleViews<'_>, cycle: &Cycle) -> anyhow::Result<Cyc
     match views.view(cycle)? {
         Some(view) => Ok(view),
         None if views.state().cycles.is_forgotten(cycle) => anyhow::bail!(
-            "cycle {cycle} was forgotten (`cycles: keep:`, or more than 10,000 cycles); \"nowcast runs --cycle {cycle}\" lists its runs"
+            "cycle {cycle} was forgotten (`cycles: keep:`, or too many cycles or messages); \"nowcast runs --cycle {cycle}\" lists its runs"
         ),
         None => anyhow::bail!("there is no cycle {cycle}; \"nowcast cycles\" lists cycles"),
     }

@@ -12,7 +12,7 @@ use super::{USAGE, confirm, print};
 use crate::clock::MachineClock;
 use crate::store::History;
 use crate::view::cycle::CycleViews;
-use crate::view::rewind::RewindPlan;
+use crate::view::rewind::{RewindLaunch, RewindPlan};
 use nowcast_core::counted::counted;
 use nowcast_core::{Answer, Command, Cycle};
 
@@ -79,12 +79,18 @@ fn is_confirmed(cycle: &Cycle, from: &str, lines: &[String], json: bool) -> Resu
     })
 }
 
+fn launch_line(launch: &RewindLaunch) -> String {
+    let RewindLaunch { label, rerun_of, join, parked, .. } = launch;
+    let again = rerun_of.map(|run| format!(", again after #{run}")).unwrap_or_default();
+    let join = join.map(|join| format!(", since join #{join} is complete")).unwrap_or_default();
+    let parked = parked.as_ref().map(|reason| format!("; parked: {reason}")).unwrap_or_default();
+    format!("{label}{again}{join}{parked}")
+}
+
 fn lines(plan: &RewindPlan) -> Vec<String> {
     let terminal = Terminal::of_stdout();
     let mut lines = Vec::new();
-    let launches =
-        plan.launch.iter().map(|launch| format!("{}, again after #{}", launch.label, launch.rerun_of));
-    section(&mut lines, "LAUNCH", indented(launches.collect(), &terminal));
+    section(&mut lines, "LAUNCH", indented(plan.launch.iter().map(launch_line).collect(), &terminal));
     let joins = plan.reopen.iter().map(|join| format!("#{} join {}", join.number, join.name));
     section(&mut lines, "OPEN AGAIN", indented(joins.collect(), &terminal));
     let messages = plan

@@ -72,7 +72,7 @@ impl ConfigCheck<'_> {
             self.refuse_limits_without_an_end(raw.max_active, workers);
         }
         let keep = raw.keep.map_or(CyclesPolicy::default().keep, |span| span.0);
-        Some(CyclesPolicy { keep, done, max_active: raw.max_active })
+        Some(CyclesPolicy { keep, done, max_active: raw.max_active, ..CyclesPolicy::default() })
     }
 
     /// Check `cycle` and `shift` of an entry, for times of a zone.

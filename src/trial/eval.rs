@@ -212,6 +212,7 @@ fn notes_of(given: Vec<CaseNote>, now: &ZonedDateTime) -> Result<Cycles, String>
             run: None,
             origin: None,
             cycle: given.cycle,
+            without_payload: false,
         };
         Ok((note, given.payload.0))
     };

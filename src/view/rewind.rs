@@ -11,9 +11,13 @@ use super::run::label;
 use crate::store::journal::{Kept, MessageOfCycle, RunFilter};
 use nowcast_core::cycles::{KeptCycle, NoteScope};
 use nowcast_core::join_identity::JoinEnd;
+use nowcast_core::parked::ParkedItem;
 use nowcast_core::rewind::{RepeatedRun, Rewind};
 use nowcast_core::run::Stage;
-use nowcast_core::{Cycle, Ending, Join, Number, Run, RunId};
+use nowcast_core::{
+    CallId, Command, Cycle, Effect, Ending, Event, Join, NextWorker, Number, RuleCallResult, RuleError,
+    RuleInput, Rules, Run, RunId, State, decide,
+};
 
 /// What a rewind would do. Its keys are those of the JSON.
 #[derive(Debug, Serialize)]
@@ -23,7 +27,7 @@ pub struct RewindPlan {
     /// The joins that are open again.
     pub reopen: Vec<ReopenedJoin>,
     /// The launches.
-    pub launch: Vec<PlannedRepeat>,
+    pub launch: Vec<RewindLaunch>,
     /// What followed too and stays as it is, in words.
     pub not_rewound: Vec<String>,
     #[serde(skip)]
@@ -45,13 +49,16 @@ pub struct ReopenedJoin {
     pub name: String,
 }
 
-/// A launch that repeats a run.
+/// A launch that repeats a run, or of a join that other messages complete at once.
 #[derive(Debug, Serialize)]
-pub struct PlannedRepeat {
+pub struct RewindLaunch {
     pub worker: String,
     pub args: Vec<String>,
     pub host: String,
-    pub rerun_of: u64,
+    pub rerun_of: Option<u64>,
+    pub join: Option<u64>,
+    /// Why it is parked, not launched.
+    pub parked: Option<String>,
     #[serde(skip)]
     pub label: String,
 }
@@ -96,9 +103,7 @@ impl RewindPlan {
         let Followed { messages: forgotten, chains } = followed;
         let (cycle, from) = (cycle.clone(), from.to_owned());
         let rewind = Rewind { cycle, from, seen: kept.last, messages: forgotten, chains, launches };
-        if let Some(reason) = views.state().blocks_rewind(&rewind) {
-            anyhow::bail!(reason);
-        }
+        let after = state_after(&rewind, views, context)?;
         let noted = kept.notes.messages().filter(|(_, noted)| rewind.messages.contains(&noted.message));
         let mut forget: Vec<ForgottenMessage> = noted
             .map(|(worker, noted)| ForgottenMessage {
@@ -108,29 +113,75 @@ impl RewindPlan {
             })
             .collect();
         forget.sort_by_key(|message| message.number);
-        let reopened = joins.values().filter(|join| rewind.reopens(join));
+        let is_open = |join: &&&Join| after.joins.get(join.id).is_some();
+        let reopened = joins.values().filter(|join| rewind.reopens(join)).filter(is_open);
         Ok(Self {
             forget,
             reopen: reopened
                 .map(|join| ReopenedJoin { number: join.id.0, name: join.name.clone() })
                 .collect(),
-            launch: rewind.launches.iter().map(PlannedRepeat::of).collect(),
+            launch: launches_between(views.state(), &after, &rewind),
             not_rewound: not_rewound(&rewind, views, context)?,
             rewind,
         })
     }
 }
 
-impl PlannedRepeat {
-    fn of(repeated: &RepeatedRun) -> Self {
+impl RewindLaunch {
+    fn new(worker: &NextWorker, join: Option<Number>) -> Self {
         Self {
-            worker: repeated.worker.name().to_owned(),
-            args: repeated.worker.args.clone(),
-            host: repeated.worker.host.clone(),
-            rerun_of: repeated.rerun_of.0,
-            label: label(&repeated.worker),
+            worker: worker.name().to_owned(),
+            args: worker.args.clone(),
+            host: worker.host.clone(),
+            rerun_of: None,
+            join: join.map(|join| join.0),
+            parked: None,
+            label: label(worker),
         }
     }
+}
+
+/// A rewind calls no rule.
+struct NoRules;
+
+impl Rules for NoRules {
+    fn call_after(&self, _: &RuleInput<'_>) -> RuleCallResult {
+        RuleCallResult::new(Err(RuleError::Failed("a rewind calls no rule".to_owned())))
+    }
+}
+
+/// Return the state after the rewind, as the manager decides it, or the reason why it refuses.
+fn state_after(rewind: &Rewind, views: &CycleViews<'_>, context: &ViewContext) -> anyhow::Result<State> {
+    let mut state = views.state().clone();
+    let (call, command) = (Some(CallId(0)), Command::Rewind(rewind.clone()));
+    let event = Event::Command { call, user: String::new(), command, historical_checklist: None };
+    for effect in decide(&mut state, event, &NoRules, &context.time) {
+        if let Effect::Answer { answer, .. } = effect {
+            anyhow::ensure!(answer.done, answer.text);
+        }
+    }
+    Ok(state)
+}
+
+/// Return the launches that a rewind has added, in their order.
+fn launches_between(before: &State, after: &State, rewind: &Rewind) -> Vec<RewindLaunch> {
+    let is_new = |id: Number| id.0 > before.last_number;
+    let rerun_of = |run: &Run| rewind.launches.iter().find(|repeated| Some(repeated.origin) == run.origin);
+    let runs = after.runs.values().filter(|run| is_new(run.id)).map(|run| {
+        let rerun_of = rerun_of(run).map(|repeated| repeated.rerun_of.0);
+        RewindLaunch { rerun_of, ..RewindLaunch::new(&run.worker, run.join) }
+    });
+    let parked = after.parked.values().filter(|parked| is_new(parked.id)).flat_map(|parked| {
+        let launches: &[_] = match &parked.item {
+            ParkedItem::Launches { launches, .. } => launches,
+            ParkedItem::Message { .. } => &[],
+        };
+        launches.iter().map(|launch| RewindLaunch {
+            parked: Some(parked.reason.clone()),
+            ..RewindLaunch::new(&launch.worker, launch.join)
+        })
+    });
+    runs.chain(parked).collect()
 }
 
 /// The messages of a cycle that follow from a worker, and the chains of runs that sent them.

@@ -133,6 +133,29 @@ fn to_rewind_a_cycle_does_again_what_followed_and_nothing_else() {
 }
 
 #[test]
+fn a_join_that_other_messages_complete_launches_at_once_and_the_plan_says_so() {
+    let system = complete("a");
+    system.operate(&["send", "--cycle", "a", "model", "success"]);
+    let answer = system.operate(&[&REWIND[..], &["--yes"]].concat());
+    assert!(
+        answer.contains(", since join #") && answer.contains("3 messages are forgotten, 2 launches follow"),
+        "{answer}"
+    );
+    assert!(!answer.contains("OPEN AGAIN"), "{answer}");
+    wait_for_tracks(&system, "a", 2);
+
+    let system = complete("a");
+    system.operate(&["send", "--cycle", "a", "model", "success"]);
+    let page = read(&system, &[&REWIND[..], &["--yes", "--json"]].concat());
+    let launches = &page["launch"];
+    assert_eq!((workers(launches), &page["reopen"]), (vec!["weather", "tracks"], &json!([])), "{page:#}");
+    assert!(launches[0]["rerun_of"].is_u64() && launches[0]["join"].is_null(), "{page:#}");
+    assert!(launches[1]["rerun_of"].is_null() && launches[1]["join"].is_u64(), "{page:#}");
+    assert_eq!(launches[1]["parked"], json!(null));
+    wait_for_tracks(&system, "a", 2);
+}
+
+#[test]
 fn a_rewind_that_cannot_be_done_says_why_and_changes_nothing() {
     let system = complete("a");
     system.operate(&["launch", "--cycle", "b", "weather"]);

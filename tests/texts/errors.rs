@@ -32,6 +32,8 @@ fn command_lines() {
         &["cycle", "cancel"],
         &["backfill", "make_plots"],
         &["backfill", "make_plots", "--from", "yesterday", "--to", "2019-10-01"],
+        &["backfill", "make_plots", "--from", "2019-13-01", "--to", "2019-10-01"],
+        &["backfill", "make_plots", "--from", "2019-02-30", "--to", "2019-10-01"],
         &["release", "abc"],
         &["retry", "abc"],
         &["retry", "1", "--checklist", "yesterday"],

@@ -211,7 +211,7 @@ impl Decision<'_> {
             return Err(format!("run {open} is still open; only failed runs can be acknowledged"));
         }
         if let Some(unknown) = runs.iter().find(|run| run.0 >= self.number.0) {
-            return Err(format!("there is no run {unknown}; nowcast status shows failed runs"));
+            return Err(format!("there is no run {unknown}; \"nowcast status\" shows failed runs"));
         }
         for run in runs {
             self.change(Change::Acknowledged(*run));

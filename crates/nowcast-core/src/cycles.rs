@@ -94,6 +94,9 @@ struct CyclesData {
     /// The labels of forgotten cycles, the latest at the end.
     #[serde(default, skip_serializing_if = "VecDeque::is_empty")]
     forgotten: VecDeque<Cycle>,
+    /// The bytes of the notes of the kept cycles.
+    #[serde(skip)]
+    bytes: usize,
 }
 
 // The signature is that of serde.
@@ -103,7 +106,8 @@ fn is_none_launched(launched: &Arc<BTreeSet<String>>) -> bool {
 
 impl From<CyclesData> for Cycles {
     fn from(data: CyclesData) -> Self {
-        Self(Arc::new(data))
+        let bytes = data.kept.values().map(|kept| kept.notes.bytes()).sum();
+        Self(Arc::new(CyclesData { bytes, ..data }))
     }
 }
 
@@ -139,6 +143,13 @@ impl Cycles {
     #[must_use]
     pub fn get(&self, cycle: &Cycle) -> Option<&KeptCycle> {
         self.0.kept.get(cycle)
+    }
+
+    /// Return how many bytes of memory the notes of the kept cycles take, approximately. Those of all messages are not in it: how many
+    /// there are follows from the message registry.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.0.bytes
     }
 
     /// Return the kept cycles, by their labels.
@@ -210,7 +221,9 @@ impl Cycles {
         let up_to = |largest: usize| Some(payload).filter(|_| size <= largest);
         data.all.add(note, up_to(LARGEST_PAYLOAD));
         if let Some(kept) = note.cycle.as_ref().and_then(|cycle| data.kept.get_mut(cycle)) {
-            kept.notes.add(note, up_to(LARGEST_CYCLE_PAYLOAD));
+            let before = kept.notes.bytes();
+            kept.notes.add(note, up_to(LARGEST_CYCLE_PAYLOAD).filter(|_| !note.without_payload));
+            data.bytes = data.bytes - before + kept.notes.bytes();
         }
     }
 
@@ -254,6 +267,7 @@ impl Cycles {
         let data = Arc::make_mut(&mut self.0);
         let messages: BTreeSet<Number> = messages.iter().copied().collect();
         let Some(kept) = data.kept.get_mut(cycle) else { return };
+        data.bytes -= kept.notes.bytes();
         for (worker, r#type) in kept.notes.remove(&messages) {
             let chains = kept.notes.chains(&worker).flat_map(|(_, chain)| &chain.messages);
             let of_type = chains.filter(|message| message.r#type == r#type);
@@ -261,6 +275,7 @@ impl Cycles {
             let (message, at, cycle, payload) = (before.message, before.at, Some(cycle.clone()), None);
             kept.notes.set_last(&worker, &r#type, LastMessage { message, at, cycle, payload });
         }
+        data.bytes += kept.notes.bytes();
         for (worker, r#type) in data.all.remove(&messages) {
             let of_cycles = data.kept.values().filter_map(|kept| kept.notes.last(&worker, &r#type));
             let Some(before) = of_cycles.max_by_key(|last| last.message).cloned() else { continue };
@@ -271,7 +286,8 @@ impl Cycles {
     /// Forget a cycle, but not that there was one.
     pub(crate) fn forget(&mut self, cycle: &Cycle) {
         let data = Arc::make_mut(&mut self.0);
-        if data.kept.remove(cycle).is_some() {
+        if let Some(kept) = data.kept.remove(cycle) {
+            data.bytes -= kept.notes.bytes();
             data.forgotten.push_back(cycle.clone());
             if data.forgotten.len() > MOST_FORGOTTEN {
                 data.forgotten.pop_front();

@@ -47,6 +47,9 @@ pub struct Note {
     /// Its cycle.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cycle: Option<Cycle>,
+    /// Whether its payload is not noted in its cycle, since the notes of cycles take too much memory.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub without_payload: bool,
 }
 
 impl Note {
@@ -118,12 +121,44 @@ struct NotesData {
     last: BTreeMap<String, BTreeMap<String, LastMessage>>,
     /// By worker.
     chains: BTreeMap<String, BTreeMap<Number, Arc<Chain>>>,
+    /// The bytes of memory that all this takes, approximately.
+    #[serde(skip)]
+    bytes: usize,
 }
 
 impl From<NotesData> for Notes {
-    fn from(data: NotesData) -> Self {
+    fn from(mut data: NotesData) -> Self {
+        data.measure();
         Self(Arc::new(data))
     }
+}
+
+impl NotesData {
+    fn put_last(&mut self, worker: &str, r#type: &str, last: LastMessage) {
+        self.bytes += last_bytes(r#type, &last);
+        let types = self.last.entry(worker.to_owned()).or_default();
+        let before = types.insert(r#type.to_owned(), last);
+        self.bytes -= before.map_or(0, |before| last_bytes(r#type, &before));
+    }
+
+    fn measure(&mut self) {
+        let last = self.last.values().flatten().map(|(r#type, last)| last_bytes(r#type, last));
+        let chains = self.chains.values().flat_map(BTreeMap::values).map(|chain| chain_bytes(chain));
+        self.bytes = last.chain(chains).sum();
+    }
+}
+
+/// Bytes of an allocation and its place in a map.
+const ENTRY: usize = 64;
+
+fn last_bytes(r#type: &str, last: &LastMessage) -> usize {
+    let payload = last.payload.as_ref().map_or(0, Value::memory_size);
+    ENTRY + size_of::<LastMessage>() + r#type.len() + payload
+}
+
+fn chain_bytes(chain: &Chain) -> usize {
+    let messages = chain.messages.iter().map(|message| size_of::<ChainMessage>() + message.r#type.len());
+    ENTRY + size_of::<Chain>() + messages.sum::<usize>()
 }
 
 // Derived with `into`, it would copy everything first.
@@ -138,6 +173,12 @@ impl Notes {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.chains.is_empty() && self.0.last.is_empty()
+    }
+
+    /// Return how many bytes of memory they take, approximately.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.0.bytes
     }
 
     /// Return the last message of a worker and type.
@@ -192,22 +233,22 @@ impl Notes {
             });
             !types.is_empty()
         });
+        data.measure();
         removed
     }
 
     /// Make a message the last one of a worker and type.
     pub(crate) fn set_last(&mut self, worker: &str, r#type: &str, last: LastMessage) {
-        let data = Arc::make_mut(&mut self.0);
-        data.last.entry(worker.to_owned()).or_default().insert(r#type.to_owned(), last);
+        Arc::make_mut(&mut self.0).put_last(worker, r#type, last);
     }
 
     /// Note a message, with its payload unless that is too large.
     pub(crate) fn add(&mut self, note: &Note, payload: Option<&Value>) {
         let data = Arc::make_mut(&mut self.0);
         let (message, at, cycle, payload) = (note.message, note.at, note.cycle.clone(), payload.cloned());
-        let last = LastMessage { message, at, cycle, payload };
-        data.last.entry(note.worker.clone()).or_default().insert(note.r#type.clone(), last);
+        data.put_last(&note.worker, &note.r#type, LastMessage { message, at, cycle, payload });
         let chains = data.chains.entry(note.worker.clone()).or_default();
+        data.bytes -= chains.get(&note.chain()).map_or(0, |chain| chain_bytes(chain));
         let new = || Arc::new(Chain { run: note.run, messages: Vec::new() });
         let chain = Arc::make_mut(chains.entry(note.chain()).or_insert_with(new));
         // The latest run counts. A late message of an earlier one changes nothing.
@@ -219,10 +260,12 @@ impl Notes {
             let (r#type, steady) = (note.r#type.clone(), note.steady);
             chain.messages.push(ChainMessage { message, r#type, at, steady });
         }
+        data.bytes += chain_bytes(chain);
         if chains.len() > MOST_CHAINS {
             // The oldest, unless that is the one that has just had a message.
             let oldest = chains.keys().find(|number| **number != note.chain()).copied();
-            oldest.map(|oldest| chains.remove(&oldest));
+            let forgotten = oldest.and_then(|oldest| chains.remove(&oldest));
+            data.bytes -= forgotten.map_or(0, |chain| chain_bytes(&chain));
         }
     }
 }
@@ -262,6 +305,7 @@ mod tests {
             run: run.map(Number),
             origin: origin.map(Number),
             cycle: None,
+            without_payload: false,
         }
     }
 

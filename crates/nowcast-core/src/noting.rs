@@ -29,6 +29,7 @@ impl Decision<'_> {
             Some(id) => (Some(id), run.and_then(|run| run.origin)),
             None => self.chain_of_closed_run(message).unzip(),
         };
+        let without_payload = message.cycle.as_ref().is_some_and(|cycle| !self.make_room_for_a_note(cycle));
         let note = Note {
             message: self.number,
             worker: message.source.clone(),
@@ -39,6 +40,7 @@ impl Decision<'_> {
             run,
             origin: origin.filter(|origin| Some(*origin) != run),
             cycle: message.cycle.clone(),
+            without_payload,
         };
         self.has_noted = true;
         self.change_with(Change::Noted(note), &message.payload);
@@ -55,7 +57,8 @@ impl Decision<'_> {
             return None;
         }
         let worker = &message.source;
-        let mut chains = self.state.cycles.chains(worker);
+        // A chain without a run has the number of its message, which a sender may take for that of a run.
+        let mut chains = self.state.cycles.chains(worker).filter(|(_, chain)| chain.run.is_some());
         let noted = chains.find(|(number, chain)| *number == named || chain.run == Some(named));
         // A failed attempt that is retried is not noted.
         let retry = || {
@@ -115,7 +118,7 @@ impl Decision<'_> {
         if cycles.get(cycle).is_none() {
             if cycles.is_forgotten(cycle) {
                 let text = format!(
-                    "cycle {cycle} begins again: what it had before was forgotten (`cycles: keep:`, or more than {MOST_CYCLES} cycles)"
+                    "cycle {cycle} begins again: what it had before was forgotten (`cycles: keep:`, or too many cycles or messages)"
                 );
                 self.log(Level::Warning, text);
             }
@@ -134,6 +137,37 @@ impl Decision<'_> {
         );
         self.log(Level::Warning, text);
         self.forget_cycle(cycle);
+    }
+
+    /// Forget cycles that have nothing open, the longest idle first, while the notes of all take too much memory. Return whether there is
+    /// room then for a payload of `cycle`, which is not forgotten.
+    fn make_room_for_a_note(&mut self, cycle: &Cycle) -> bool {
+        let most = self.state.policy.cycles.most_note_bytes;
+        for _ in 0..MOST_FORGOTTEN_AT_ONCE {
+            if self.state.cycles.bytes() < most {
+                return true;
+            }
+            if self.state.notes_full_since.is_none() {
+                self.state.notes_full_since = Some(self.number);
+                let text = format!(
+                    "the messages noted for joins and last() take {} MB, so the cycles that were idle for longest are forgotten; without an \
+                     idle cycle, payloads are not noted. A smaller `cycles: keep:` forgets cycles earlier",
+                    most / 1024 / 1024
+                );
+                self.log(Level::Warning, text);
+            }
+            let Some((_, idle)) = self.state.activity.longest_idle().filter(|(_, idle)| *idle != cycle)
+            else {
+                return false;
+            };
+            let idle = idle.clone();
+            self.log(
+                Level::Debug,
+                format!("cycle {idle} is forgotten: the notes of messages take too much memory"),
+            );
+            self.forget_cycle(idle);
+        }
+        false
     }
 
     /// Forget the cycles that have had nothing open for as long as `cycles: keep:` says.

@@ -100,7 +100,12 @@ pub struct CyclesPolicy {
     pub done: Vec<CycleMessage>,
     /// `max active`: how many cycles there may be at once that are not done, cancelled or skipped.
     pub max_active: Option<u32>,
+    /// How many bytes of memory the notes of all cycles may take: [`MOST_NOTE_BYTES`] but in tests.
+    pub most_note_bytes: usize,
 }
+
+/// The most bytes of memory that the notes of all cycles take. A thousand cycles of 40 messages with payloads of 4 KiB take 160 MiB.
+pub const MOST_NOTE_BYTES: usize = 256 * 1024 * 1024;
 
 /// A message that a cycle must have to be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -113,7 +118,12 @@ pub struct CycleMessage {
 
 impl Default for CyclesPolicy {
     fn default() -> Self {
-        Self { keep: SignedDuration::from_hours(30 * 24), done: Vec::new(), max_active: None }
+        Self {
+            keep: SignedDuration::from_hours(30 * 24),
+            done: Vec::new(),
+            max_active: None,
+            most_note_bytes: MOST_NOTE_BYTES,
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! What keeps a cycle from being rewound. The command line asks before it shows a plan, and the decision asks again.
+//! What keeps a cycle from being rewound.
 
 use crate::commands::refused_by_cancelled;
 use crate::cycles::CycleMark;
@@ -8,8 +8,7 @@ use crate::state::State;
 
 impl State {
     /// Return why a cycle cannot be rewound: something that would be forgotten is open. Else it would go on beside its repetition.
-    #[must_use]
-    pub fn blocks_rewind(&self, rewind: &Rewind) -> Option<String> {
+    pub(super) fn blocks_rewind(&self, rewind: &Rewind) -> Option<String> {
         let cycle = &rewind.cycle;
         let mark = self.cycles.get(cycle).and_then(|kept| kept.mark.as_ref());
         if matches!(mark, Some(CycleMark::Cancelled { .. })) {

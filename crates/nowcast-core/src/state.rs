@@ -58,6 +58,8 @@ pub struct State {
     pub last_number: u64,
     /// The rules generation in force, and the hash of its files.
     pub rules: (u64, String),
+    /// The event since which it is known, and logged, that the notes of cycles take too much memory.
+    pub notes_full_since: Option<Number>,
     /// Whether changed rules have been refused since the rules in force were loaded.
     pub rules_refused: bool,
     /// Whether the manager stops when nothing is left to do.
@@ -86,6 +88,7 @@ impl State {
             done_compared_with: Vec::new(),
             last_number: 0,
             rules: (0, String::new()),
+            notes_full_since: None,
             rules_refused: false,
             exit_when_idle: false,
             has_failures: false,

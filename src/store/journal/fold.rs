@@ -50,14 +50,31 @@ pub(super) fn before(connection: &Connection, event: Number) -> rusqlite::Result
     after(connection, Number(event.0.saturating_sub(1)))
 }
 
+/// The checklist alone before an event; see [`checklist_after`].
+pub(super) fn checklist_before(
+    connection: &Connection,
+    event: Number,
+) -> rusqlite::Result<Option<Checklist>> {
+    checklist_after(connection, Number(event.0.saturating_sub(1)))
+}
+
+/// The checklist alone after an event. Notes take most of the time where there are many messages.
+pub(super) fn checklist_after(connection: &Connection, event: Number) -> rusqlite::Result<Option<Checklist>> {
+    Ok(fold(connection, event, false)?.map(|folded| folded.checklist))
+}
+
 /// The checklist and the cycles after an event; `None` if the events that lead there were removed.
 pub(super) fn after(connection: &Connection, event: Number) -> rusqlite::Result<Option<Folded>> {
+    fold(connection, event, true)
+}
+
+fn fold(connection: &Connection, event: Number, with_notes: bool) -> rusqlite::Result<Option<Folded>> {
     let event = event.0.min(i64::MAX as u64).cast_signed();
     let snapshot = connection
         .prepare_cached(
-            "SELECT event, changed_by, checklist, notes FROM snapshots WHERE event <= ?1 ORDER BY event DESC LIMIT 1",
+            "SELECT event, changed_by, checklist, CASE WHEN ?2 THEN notes END FROM snapshots WHERE event <= ?1 ORDER BY event DESC LIMIT 1",
         )?
-        .query_row([event], |row| {
+        .query_row(params![event, with_notes], |row| {
             let number = row::number(row, 0)?;
             let cycles = row.get_ref(3)?.as_str_or_null()?.map(row::from_json).transpose();
             let cycles = cycles.map_err(|error| row::damaged(&format!("the notes after event {number}"), &error))?;
@@ -69,10 +86,10 @@ pub(super) fn after(connection: &Connection, event: Number) -> rusqlite::Result<
     // There is one from the beginning on, and removing events leaves one in front of the first that stays.
     let Some((from, mut folded)) = snapshot else { return Ok(None) };
     let mut events = connection.prepare_cached(
-        "SELECT number, checklist, notes, body FROM events
-         WHERE number > ?1 AND number <= ?2 AND (checklist IS NOT NULL OR notes IS NOT NULL) ORDER BY number",
+        "SELECT number, checklist, CASE WHEN ?3 THEN notes END, body FROM events
+         WHERE number > ?1 AND number <= ?2 AND (checklist IS NOT NULL OR ?3 AND notes IS NOT NULL) ORDER BY number",
     )?;
-    let mut rows = events.query([from, event])?;
+    let mut rows = events.query(params![from, event, with_notes])?;
     while let Some(row) = rows.next()? {
         let number = row::number(row, 0)?;
         let changes = row::changes(row.get_ref(1)?.as_str_or_null()?, row.get_ref(2)?.as_str_or_null()?)

@@ -11,6 +11,7 @@ use super::filter::{EventFilter, RunFilter};
 use super::find::{self, Acknowledgement, Kept, MessageOfCycle};
 use super::{DATABASE, Journal, JournalError, clock, fold, load, order, row, schema};
 use nowcast_core::Join;
+use nowcast_core::checklist::Checklist;
 use nowcast_core::expected::Expected;
 use nowcast_core::hold::Hold;
 use nowcast_core::parked::Parked;
@@ -352,8 +353,8 @@ impl History {
     ///
     /// See [`History::event`].
     pub fn checklist_now(&self) -> JournalResult<Map> {
-        self.ask(|connection| fold::after(connection, Number(u64::MAX)))
-            .map(|folded| load::entries(&folded.unwrap_or_default().checklist))
+        self.ask(|connection| fold::checklist_after(connection, Number(u64::MAX)))
+            .map(|checklist| load::entries(&checklist.unwrap_or_default()))
     }
 
     /// The checklist, the cycles and the notes of messages after the last event, in one reading.
@@ -372,7 +373,8 @@ impl History {
     ///
     /// See [`History::event`]; and if what led to it was removed.
     pub fn checklist_before(&self, number: Number) -> JournalResult<Map> {
-        self.ask(|connection| fold::before(connection, number)).and_then(|folded| known(folded, number))
+        self.ask(|connection| fold::checklist_before(connection, number))
+            .and_then(|checklist| known(checklist, number))
     }
 
     /// The cycles and the notes of messages after the last event.
@@ -541,14 +543,14 @@ impl Journal {
     ///
     /// If the database cannot be read or is damaged, or what led to that checklist was removed.
     pub fn checklist_before(&self, number: Number) -> Result<Map, JournalError> {
-        fold::before(&self.connection, number)
+        fold::checklist_before(&self.connection, number)
             .map_err(|error| self.wrap("read the checklist", error))
-            .and_then(|folded| known(folded, number))
+            .and_then(|checklist| known(checklist, number))
     }
 }
 
-fn known(folded: Option<fold::Folded>, number: Number) -> JournalResult<Map> {
-    folded.map(|folded| load::entries(&folded.checklist)).ok_or(JournalError::Pruned(number))
+fn known(checklist: Option<Checklist>, number: Number) -> JournalResult<Map> {
+    checklist.map(|checklist| load::entries(&checklist)).ok_or(JournalError::Pruned(number))
 }
 
 fn rules(connection: &Connection) -> rusqlite::Result<Option<RulesInForce>> {

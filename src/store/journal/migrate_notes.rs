@@ -59,7 +59,9 @@ fn note(connection: &Connection, cycles: &mut Cycles, row: &Row<'_>) -> rusqlite
     }
     let origin = run.map_or(Ok(None), |run| origin(connection, run))?;
     let (worker, r#type) = (row.get("worker")?, row.get("type")?);
-    let noted = Change::Noted(Note { message, worker, r#type, at, steady: Some(steady), run, origin, cycle });
+    let (steady, without_payload) = (Some(steady), false);
+    let noted =
+        Change::Noted(Note { message, worker, r#type, at, steady, run, origin, cycle, without_payload });
     noted.apply_to_cycles(cycles, &payload);
     Ok(())
 }

@@ -1,7 +1,10 @@
 //! Notes of messages, and the cycles that are kept.
 
+use std::sync::Arc;
+
 use nowcast_core::cycles::{MOST_CYCLES, NoteScope};
-use nowcast_core::notes::LARGEST_PAYLOAD;
+use nowcast_core::message::Message;
+use nowcast_core::notes::{LARGEST_CYCLE_PAYLOAD, LARGEST_PAYLOAD};
 use nowcast_core::record::Change;
 use nowcast_core::rules::ReturnedLaunches;
 use nowcast_core::run::MOST_SENT;
@@ -139,6 +142,14 @@ fn a_late_report_of_a_closed_run_counts_in_its_chain() {
 }
 
 #[test]
+fn a_message_that_names_another_message_as_its_run_counts_by_itself() {
+    let mut manager = quiet("{}");
+    let first = number(&manager.hears_message(of_cycle("weather", "success", "today")));
+    let second = late(&mut manager, first, "success");
+    assert_eq!(counting(&manager, "today", "weather", None), [first, second]);
+}
+
+#[test]
 fn messages_count_since_a_moment_whatever_their_cycle() {
     let mut manager = quiet("{}");
     manager.hears_message(of_cycle("weather", "success", "yesterday"));
@@ -210,6 +221,50 @@ fn a_cycle_is_forgotten_when_it_had_nothing_open_for_long() {
     assert_eq!(counting(&manager, "today", "weather", None), [], "it is a new cycle");
     let heard = manager.hears_message(of_cycle("rivers", "success", "today"));
     assert!(!heard.says("WARNING", "begins again"), "{heard:#?}");
+}
+
+/// The payload that is noted of the weather in a cycle; null if it is not noted, `None` if its cycle is not kept.
+fn noted_payload(manager: &Story, label: &str) -> Option<Value> {
+    let last = manager.state.cycles.last("weather", "success", Some(&cycle(label)));
+    last.map(|last| last.payload.clone().unwrap_or_default())
+}
+
+#[test]
+fn a_flood_of_payloads_is_bounded() {
+    const MOST: usize = 100_000;
+    let mut manager = quiet("{}");
+    Arc::make_mut(&mut manager.state.policy).cycles.most_note_bytes = MOST;
+    manager.wants(in_cycle("rivers", "open"));
+    let message = |label: &str| {
+        let payload = Value::from("x".repeat(LARGEST_CYCLE_PAYLOAD / 2));
+        Message { payload, ..of_cycle("weather", "success", label) }
+    };
+    manager.hears_message(message("open"));
+    let mut warnings = 0;
+    for label in 1..=50 {
+        manager.passes(1);
+        let heard = manager.hears_message(message(&format!("flood-{label}")));
+        warnings += usize::from(heard.says("WARNING", "the cycles that were idle for longest are forgotten"));
+        assert!(manager.state.cycles.bytes() <= MOST + LARGEST_CYCLE_PAYLOAD);
+    }
+    assert_eq!(warnings, 1);
+    let payload = Some(message("open").payload);
+    assert_eq!(noted_payload(&manager, "flood-1"), None, "the oldest is forgotten first");
+    assert_eq!(noted_payload(&manager, "flood-50"), payload);
+    assert_eq!(noted_payload(&manager, "open"), payload, "its run is open");
+    let text = serde_json::to_string(&manager.state.cycles).expect("JSON");
+    let read: Cycles = serde_json::from_str(&text).expect("cycles");
+    assert_eq!(read.bytes(), manager.state.cycles.bytes(), "a manager that starts counts the same");
+
+    for label in 1..=50 {
+        let label = format!("open-{label}");
+        manager.wants(in_cycle("rivers", &label));
+        manager.hears_message(message(&label));
+        assert!(manager.state.cycles.bytes() <= 2 * MOST);
+    }
+    assert_eq!(noted_payload(&manager, "flood-50"), None);
+    assert_eq!(noted_payload(&manager, "open-50"), Some(Value::Null), "no cycle is idle");
+    assert_eq!(counting(&manager, "open-50", "weather", Some("success")).len(), 1, "it counts in joins");
 }
 
 #[test]

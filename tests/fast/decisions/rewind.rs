@@ -228,7 +228,7 @@ fn a_rewind_that_would_leave_something_out_is_refused_and_changes_nothing() {
     let future = refused(&mut manager, &|rewind| {
         rewind.messages.insert(Number(9_999));
     });
-    assert_eq!(future, "there is no message #9999; nowcast messages lists messages");
+    assert_eq!(future, "there is no message #9999; use a number shown by \"nowcast messages\"");
     let none = refused(&mut manager, &|rewind| rewind.launches.clear());
     assert_eq!(none, "a rewind has 1 to 1000 launches, not 0");
     let many = refused(&mut manager, &|rewind| {

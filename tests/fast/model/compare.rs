@@ -4,14 +4,15 @@ use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 use nowcast_core::RequestedLaunch;
+use nowcast_core::cycles::CycleMark;
 use nowcast_core::parked::ParkedItem;
 use nowcast_core::record::{MessageRecord, Outcome as Real};
 use nowcast_core::run::Stage;
 use nowcast_core::{Cycle, NextWorker, Number, Steady};
 use pyyaml::Value;
 
-use crate::model::plan::{TYPES, WORKERS};
-use crate::model::reference::{Expected, Outcome, Wish};
+use crate::model::plan::{CYCLES, TYPES, WORKERS};
+use crate::model::reference::{Expected, Mark, Outcome, Wish};
 use crate::model::translate::{cycle, moment, next_worker, requirements};
 use crate::model::world::{Effects, World};
 
@@ -46,6 +47,7 @@ impl World {
         self.compare_messages();
         self.compare_runs();
         self.compare_joins();
+        self.compare_cycles();
         let holds: Vec<Number> = (0..self.holds.len())
             .filter(|hold| !self.model.holds[*hold].is_over)
             .map(|hold| self.holds[hold])
@@ -130,14 +132,9 @@ impl World {
             launches.iter().map(|launch| (launch.worker.clone(), launch.cycle.clone())).collect::<Vec<_>>()
         };
         for (at, (number, model)) in self.joins.iter().zip(&self.model.joins).enumerate() {
-            let with_cycle = |Wish { launch, after, join_cycle }: &Wish| {
-                let inherited = || join_cycle.or_else(|| self.model.cycle_of_message(*after));
-                let said = launch.cycle.or_else(inherited);
-                (next_worker(launch), said.map(cycle))
-            };
             let expected: Vec<(NextWorker, Option<Cycle>)> =
-                model.launches().iter().map(with_cycle).collect();
-            assert_eq!(self.state.joins.get(*number).is_some(), model.is_open, "{number} is open");
+                self.model.launches_of(at).iter().map(|wish| self.with_cycle(wish)).collect();
+            assert_eq!(self.state.joins.get(*number).is_some(), model.is_open(), "{number} is open");
             if let Some(real) = self.state.joins.get(*number) {
                 assert_eq!(real.name, model.name);
                 assert_eq!(real.requires, requirements(&self.model.remaining(at)), "{number}");
@@ -152,12 +149,38 @@ impl World {
         }
     }
 
+    fn with_cycle(&self, wish: &Wish) -> (NextWorker, Option<Cycle>) {
+        (next_worker(&wish.launch), self.model.cycle_of_wish(wish).map(cycle))
+    }
+
+    fn compare_cycles(&self) {
+        for (place, label) in CYCLES.iter().enumerate() {
+            let real = self.state.cycles.get(&cycle(place));
+            assert_eq!(real.is_some(), self.model.is_known(place), "{label} is known");
+            let mark = real.and_then(|kept| kept.mark.as_ref()).map(|mark| match mark {
+                CycleMark::Cancelled { .. } => Mark::Cancelled,
+                CycleMark::Skipped { .. } => Mark::Skipped,
+                CycleMark::Done { .. } => Mark::Done,
+            });
+            assert_eq!(mark, self.model.marks[place], "{label}");
+        }
+        assert_eq!(self.parked_launches.len(), self.model.parked_launches.len(), "as many are parked");
+        for (number, model) in self.parked_launches.iter().zip(&self.model.parked_launches) {
+            let parked = self.state.parked.get(number);
+            assert_eq!(parked.is_none(), model.is_over, "{number} is parked no longer");
+            if let Some(ParkedItem::Launches { launches, .. }) = parked.map(|parked| &parked.item) {
+                let [launch] = launches.as_slice() else { panic!("{number} is one launch") };
+                assert_eq!((launch.worker.clone(), launch.cycle.clone()), self.with_cycle(&model.wish));
+            }
+        }
+    }
+
     /// Each launch that was requested is somewhere, and in one place.
     fn nothing_is_lost(&self) {
         let is_retried = |record: &&(Number, MessageRecord)| matches!(record.1.outcome, Real::Retried(_));
         let retried = self.messages.iter().filter(is_retried).count();
-        let by_cycle = self.model.joins.iter().filter(|join| join.asked.of_cycle.is_some());
-        let of_joins: usize = by_cycle.map(|join| join.asked.launch.len()).sum();
+        let identified = self.model.joins.iter().filter(|join| join.is_identified());
+        let of_joins: usize = identified.map(|join| join.asked.launch.len() * join.times).sum();
         let requested = *self.rules.requested.borrow() + of_joins + self.commanded + retried;
         let waiting =
             self.state.runs.values().filter(|run| matches!(run.stage, Stage::Pending { .. })).count();
@@ -171,6 +194,6 @@ impl World {
                 ParkedItem::Message { .. } => 0,
             })
             .sum();
-        assert_eq!(self.launched.len() + waiting + in_joins + parked + self.discarded, requested);
+        assert_eq!(self.launched.len() + waiting + in_joins + parked + self.model.discarded, requested);
     }
 }

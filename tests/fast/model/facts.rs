@@ -1,6 +1,6 @@
 //! What the model knows of runs, messages, joins and holds. It decides nothing.
 
-use crate::model::plan::{Held, Join, Launch};
+use crate::model::plan::{Held, Join, Launch, RequirementPlan};
 
 /// A moment: the seconds that have passed since the day began, those that the wall clock shows, and the boot of the machine.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -21,10 +21,12 @@ pub struct Run {
     pub at: Option<i64>,
     /// The message whose rule returned it.
     pub after: Option<usize>,
-    /// The cycle of the join by cycle whose own launch it is.
-    pub join_cycle: Option<usize>,
     pub attempt: u32,
     pub retry_of: Option<usize>,
+    /// The join by cycle or since a moment whose own launch it is.
+    pub join: Option<usize>,
+    /// The first run of its chain, if a rewind repeats that.
+    pub repeats: Option<usize>,
     pub launched: Option<When>,
     pub ended: Option<When>,
     pub is_discarded: bool,
@@ -65,6 +67,8 @@ pub struct Message {
     pub counts_for: Option<usize>,
     /// The message of which this is a retry.
     pub retries: Option<usize>,
+    /// How many messages there were when a rewind forgot it.
+    pub forgotten: Option<usize>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -85,8 +89,33 @@ pub struct Wish {
     pub launch: Launch,
     /// The message whose rule returned it.
     pub after: usize,
-    /// The cycle of the join by cycle whose own launch it is.
-    pub join_cycle: Option<usize>,
+    /// The join by cycle or since a moment whose own launch it is.
+    pub join: Option<usize>,
+}
+
+/// A launch that is parked, since its cycle is cancelled.
+#[derive(Debug, Clone)]
+pub struct ParkedLaunch {
+    pub wish: Wish,
+    pub is_over: bool,
+}
+
+/// Why a cycle takes no slots, or what an operator said of it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Mark {
+    Done,
+    Cancelled,
+    Skipped,
+}
+
+/// How a join ended.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum End {
+    Completed,
+    Released,
+    TimedOut,
+    Discarded,
+    Cancelled,
 }
 
 #[derive(Debug, Clone)]
@@ -97,20 +126,26 @@ pub struct OpenJoin {
     /// With the messages whose rules returned them.
     pub waiting: Vec<Wish>,
     pub deadline: Option<i64>,
-    pub is_open: bool,
+    /// How many times it was opened.
+    pub times: usize,
+    /// How it ended; `None` while it is open.
+    pub end: Option<End>,
     /// Whether what waited in it is parked.
     pub is_parked: bool,
+    /// Whether it ever was.
+    pub was_parked: bool,
+    /// What one that is identified still waits for, and the messages that count in it.
+    pub missing: Vec<RequirementPlan>,
+    pub counted: Vec<usize>,
 }
 
 impl OpenJoin {
-    /// All launches.
-    pub fn launches(&self) -> Vec<Wish> {
-        let own = self.asked.launch.iter().map(|launch| Wish {
-            launch: launch.clone(),
-            after: self.opened_by,
-            join_cycle: self.asked.of_cycle,
-        });
-        self.waiting.iter().cloned().chain(own).collect()
+    pub fn is_open(&self) -> bool {
+        self.end.is_none()
+    }
+
+    pub fn is_identified(&self) -> bool {
+        self.asked.scope.is_some()
     }
 }
 

@@ -2,8 +2,10 @@
 //! apart from it, and both must do and know the same after each event.
 
 mod compare;
+mod cycles;
 mod expected;
 mod facts;
+mod identified_joins;
 mod operate;
 mod plan;
 mod reference;

@@ -2,11 +2,12 @@
 
 use jiff::SignedDuration;
 use nowcast_core::record::RecordedEvent;
+use nowcast_core::rewind::{RepeatedRun, Rewind};
 use nowcast_core::{CallId, Command, Event, Number};
 
-use crate::model::plan::{Step, TYPES, WORKERS, Which};
-use crate::model::reference::{Hold, Outcome, Said};
-use crate::model::translate::{moment, next_worker, said_cycle, target};
+use crate::model::plan::{CYCLES, Launch, Step, TYPES, WORKERS, Which};
+use crate::model::reference::{End, Hold, Outcome, Run, Said};
+use crate::model::translate::{cycle, moment, next_worker, said_cycle, target};
 use crate::model::world::{World, pick};
 
 impl World {
@@ -16,23 +17,39 @@ impl World {
         let runs =
             (0..model.runs.len()).filter(|run| !model.runs[*run].is_closed()).map(|run| self.runs[run]);
         let joins = (0..model.joins.len())
-            .filter(|join| model.joins[*join].is_open || model.joins[*join].is_parked)
+            .filter(|join| model.joins[*join].is_open() || model.joins[*join].is_parked)
             .map(|join| self.joins[join]);
         let holds =
             (0..model.holds.len()).filter(|hold| !model.holds[*hold].is_over).map(|hold| self.holds[hold]);
         runs.chain(joins)
             .chain(holds)
             .chain(model.parked.iter().map(|message| self.messages[*message].0))
+            .chain(self.parked_launches.iter().copied())
             .collect()
     }
 
     pub fn command(&mut self, step: &Step) {
         let (command, is_done) = match step {
             Step::Launch(launch) => {
-                self.commanded += 1;
-                self.model.want(launch.clone(), None);
-                (Command::Launch { worker: next_worker(launch), rerun_of: None, origin: None }, true)
+                let cycle = launch.cycle.or_else(|| None);
+                let is_done = !cycle.is_some_and(|cycle| self.model.is_cancelled(cycle));
+                if is_done {
+                    self.commanded += 1;
+                    self.model.want(launch.clone(), None);
+                }
+                (Command::Launch { worker: next_worker(launch), rerun_of: None, origin: None }, is_done)
             }
+            Step::Cancel { cycle: place } => {
+                let command = Command::CancelCycle { cycle: cycle(*place), reason: None };
+                (command, self.model.cancel(*place))
+            }
+            Step::Skip { cycle: place } => {
+                (Command::SkipCycle { cycle: cycle(*place), reason: None }, self.model.skip(*place))
+            }
+            Step::Resume { cycle: place } => {
+                (Command::ResumeCycle { cycle: cycle(*place) }, self.model.resume(*place))
+            }
+            Step::Rewind { which, is_stale } => self.rewind(which, *is_stale),
             Step::Kill(which) => {
                 let what = number(which, &self.things());
                 let run = self.runs.iter().position(|run| *run == what);
@@ -108,12 +125,24 @@ impl World {
             return !std::mem::replace(&mut model.holds[hold].is_over, true);
         }
         if let Some(join) = self.joins.iter().position(|join| *join == what) {
-            let is_there = model.joins[join].is_open || model.joins[join].is_parked;
-            if is_there {
-                (model.joins[join].is_open, model.joins[join].is_parked) = (false, false);
-                model.want_all(model.joins[join].launches());
+            let launches = model.launches_of(join);
+            let mut cycles = launches.iter().filter_map(|wish| model.cycle_of_wish(wish));
+            let is_refused = model.joins[join].is_parked && cycles.any(|cycle| model.is_cancelled(cycle));
+            let is_done = !is_refused && model.end_join(join, End::Released);
+            if is_done {
+                model.want_all(launches);
             }
-            return is_there;
+            return is_done;
+        }
+        if let Some(parked) = self.parked_launches.iter().position(|parked| *parked == what) {
+            let wish = model.parked_launches[parked].wish.clone();
+            let cycle = model.cycle_of_wish(&wish);
+            let is_refused = cycle.is_some_and(|cycle| model.is_cancelled(cycle));
+            let is_done = !is_refused && !std::mem::replace(&mut model.parked_launches[parked].is_over, true);
+            if is_done {
+                model.want_all(vec![wish]);
+            }
+            return is_done;
         }
         let run = self.runs.iter().position(|run| *run == what).filter(|run| model.runs[*run].is_waiting());
         if let Some(run) = run {
@@ -130,19 +159,61 @@ impl World {
             return model.parked.len() < before;
         }
         if let Some(join) = self.joins.iter().position(|join| *join == what) {
-            let is_there = model.joins[join].is_open || model.joins[join].is_parked;
-            if is_there {
-                (model.joins[join].is_open, model.joins[join].is_parked) = (false, false);
-                self.discarded += model.joins[join].launches().len();
+            let is_done = model.end_join(join, End::Discarded);
+            if is_done {
+                model.discarded += model.launches_of(join).len();
             }
-            return is_there;
+            return is_done;
+        }
+        if let Some(parked) = self.parked_launches.iter().position(|parked| *parked == what) {
+            let is_done = !std::mem::replace(&mut model.parked_launches[parked].is_over, true);
+            model.discarded += usize::from(is_done);
+            return is_done;
         }
         let run = self.runs.iter().position(|run| *run == what).filter(|run| model.runs[*run].is_waiting());
         if let Some(run) = run {
             model.runs[run].is_discarded = true;
         }
-        self.discarded += usize::from(run.is_some());
+        model.discarded += usize::from(run.is_some());
         run.is_some()
+    }
+
+    fn rewind(&mut self, which: &Which, is_stale: bool) -> (Command, bool) {
+        let pairs: Vec<(usize, usize)> =
+            (0..CYCLES.len()).flat_map(|cycle| (0..WORKERS.len()).map(move |from| (cycle, from))).collect();
+        let any = |number: u64| pairs[usize::try_from(number).unwrap_or_default() % pairs.len()];
+        let is_possible = |(cycle, from): &(usize, usize)| {
+            !self.model.refuses_rewind(*cycle, &self.model.rewind_plan(*cycle, *from))
+        };
+        let (place, from) = match which {
+            Which::Any(number) => any(*number),
+            Which::OfThese(nth) => {
+                let possible: Vec<_> = pairs.iter().copied().filter(is_possible).collect();
+                pick(&possible, *nth).unwrap_or_else(|| any(*nth as u64))
+            }
+        };
+        let plan = self.model.rewind_plan(place, from);
+        let cycle = cycle(place);
+        let last = self.state.cycles.get(&cycle).map_or(0, |kept| kept.last.0);
+        let repeated = |run: &usize| {
+            let Run { launch, .. } = self.model.runs[*run].clone();
+            let worker = next_worker(&Launch { delay: None, at: None, ..launch });
+            let origin = self.runs[self.model.first_attempt(*run)];
+            RepeatedRun { worker, rerun_of: self.runs[*run], origin }
+        };
+        let rewind = Rewind {
+            cycle,
+            from: WORKERS[from].into(),
+            seen: Number(last - u64::from(is_stale && last > 0)),
+            messages: plan.messages.iter().map(|message| self.messages[*message].0).collect(),
+            chains: plan.chains.iter().map(|run| self.runs[*run]).collect(),
+            launches: plan.repeated.iter().map(repeated).collect(),
+        };
+        let is_done = !is_stale && self.model.rewind(place, &plan);
+        if is_done {
+            self.commanded += plan.repeated.len();
+        }
+        (Command::Rewind(rewind), is_done)
     }
 
     fn retry(&mut self, which: Option<&Which>) {

@@ -11,7 +11,7 @@ pub const WORKERS: [&str; 5] = ["a", "b", "c", "d", "x"];
 pub const TYPES: [&str; 5] = ["success", "failure", "failure late", "crash", "sucess"];
 
 /// The cycles that are named.
-pub const CYCLES: [&str; 2] = ["2026-03-14", "hindcast-12"];
+pub const CYCLES: [&str; 3] = ["2026-03-14", "hindcast-12", "hindcast-13"];
 
 /// What a launch or a message says about its cycle.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -39,29 +39,35 @@ impl SaidCycle {
     }
 }
 
-/// A worker's settings in the configuration: max running, timeout, retries, retry delay.
-pub type Settings = (Option<u32>, Option<i64>, Option<u32>, Option<i64>);
+/// A worker's settings in the configuration: max running, timeout, retries, retry delay, max cycles.
+pub type Settings = (Option<u32>, Option<i64>, Option<u32>, Option<i64>, Option<u32>);
 
-const NONE: Settings = (None, None, None, None);
+const NONE: Settings = (None, None, None, None, None);
 
 /// The configurations that a manager can have: the settings of each worker.
 pub const CONFIGS: [[Settings; 5]; 3] = [
     [NONE; 5],
     [
-        (Some(1), Some(3), Some(1), None),
-        (Some(2), None, None, Some(4)),
-        NONE,
-        (None, None, Some(2), None),
-        (None, Some(2), Some(1), None),
+        (Some(1), Some(3), Some(1), None, None),
+        (Some(2), None, None, Some(4), Some(1)),
+        (None, None, None, None, Some(2)),
+        (None, None, Some(2), None, None),
+        (None, Some(2), Some(1), None, Some(1)),
     ],
     [
-        (Some(2), None, Some(2), Some(3)),
-        (Some(1), Some(5), Some(1), Some(1)),
-        (Some(1), None, None, None),
+        (Some(2), None, Some(2), Some(3), None),
+        (Some(1), Some(5), Some(1), Some(1), None),
+        (Some(1), None, None, None, Some(1)),
         NONE,
         NONE,
     ],
 ];
+
+/// With the message of which worker and type a cycle is done in each of the configurations.
+pub const DONE: [Option<(usize, usize)>; 3] = [None, Some((3, 0)), Some((0, 0))];
+
+/// How many cycles may be active in each of the configurations.
+pub const MAX_ACTIVE: [Option<u32>; 3] = [None, None, Some(2)];
 
 /// What a configuration expects: worker, type, since and by in seconds of the wall clock after the day began.
 pub type Expectation = (usize, usize, i64, i64);
@@ -97,8 +103,16 @@ pub struct Join {
     pub wait_for: Vec<RequirementPlan>,
     pub launch: Vec<Launch>,
     pub timeout: Option<i64>,
-    /// The cycle by which it is identified; `None` if it counts from its opening on.
-    pub of_cycle: Option<usize>,
+    /// What identifies it; `None` if it counts from its opening on.
+    pub scope: Option<Scope>,
+}
+
+/// Which messages count in a join, whenever they came.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Scope {
+    Cycle(usize),
+    /// Those since a time of the wall clock, in seconds after the day began.
+    Since(i64),
 }
 
 /// What a worker's rule answers.
@@ -150,6 +164,11 @@ pub enum Step {
         run: usize,
         status: i32,
     },
+    /// A run reports and ends.
+    Finish {
+        run: usize,
+        r#type: usize,
+    },
     Pass {
         seconds: i64,
     },
@@ -190,6 +209,20 @@ pub enum Step {
     },
     Clear {
         force: bool,
+    },
+    Cancel {
+        cycle: usize,
+    },
+    Skip {
+        cycle: usize,
+    },
+    Resume {
+        cycle: usize,
+    },
+    /// A cycle is rewound to a worker, by a plan that may be older than its last event.
+    Rewind {
+        which: Which,
+        is_stale: bool,
     },
 }
 
@@ -236,15 +269,22 @@ fn join() -> impl Strategy<Value = Join> {
         vec((0..4_usize, option::weighted(0.3, 0..4_usize), 1..3_u32), 0..4),
         vec(launch(), 0..2),
         option::weighted(0.3, 0..10_i64),
-        option::weighted(0.4, cycle()),
+        option::weighted(0.6, scope()),
     )
-        .prop_map(|(name, wait_for, launch, timeout, of_cycle)| Join {
+        .prop_map(|(name, wait_for, launch, timeout, scope)| Join {
             name,
             wait_for,
             launch,
             timeout,
-            of_cycle,
+            scope,
         })
+}
+
+fn scope() -> impl Strategy<Value = Scope> {
+    prop_oneof![
+        2 => cycle().prop_map(Scope::Cycle),
+        1 => prop::sample::select(vec![-10, 0, 3, 7]).prop_map(Scope::Since),
+    ]
 }
 
 fn rule() -> impl Strategy<Value = Rule> {
@@ -262,6 +302,10 @@ fn which() -> impl Strategy<Value = Which> {
 
 fn value() -> impl Strategy<Value = Option<i64>> {
     option::of(0..9_i64)
+}
+
+fn rewind() -> impl Strategy<Value = Step> {
+    (which(), prop::bool::weighted(0.1)).prop_map(|(which, is_stale)| Step::Rewind { which, is_stale })
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -302,6 +346,36 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(worker, r#type, value, cycle)| Step::Send { worker, r#type, value, cycle }),
         1 => (0..4_usize, 0..9_i64).prop_map(|(worker, value)| Step::Set { worker, value }),
         1 => prop::bool::ANY.prop_map(|force| Step::Clear { force }),
+        3 => cycle().prop_map(|cycle| Step::Cancel { cycle }),
+        1 => cycle().prop_map(|cycle| Step::Skip { cycle }),
+        3 => cycle().prop_map(|cycle| Step::Resume { cycle }),
+        6 => rewind(),
+    ]
+}
+
+/// A rule that makes a join of few messages.
+fn rule_of_cycle() -> impl Strategy<Value = Rule> {
+    let wait_for = vec((0..4_usize, option::weighted(0.3, Just(0_usize)), Just(1_u32)), 1..3);
+    let launches = || vec((0..4_usize).prop_map(|worker| Launch { worker, ..Launch::default() }), 0..2);
+    (option::of(0..2_usize), wait_for, launches(), scope(), launches()).prop_map(
+        |(name, wait_for, launch, scope, returned)| {
+            let join = Join { name, wait_for, launch, timeout: None, scope: Some(scope) };
+            Rule::Answers(returned, Some(join))
+        },
+    )
+}
+
+/// A step of a day on which cycles are launched, finished and rewound.
+fn step_of_cycle() -> impl Strategy<Value = Step> {
+    let in_cycle = (0..4_usize, cycle()).prop_map(|(worker, cycle)| {
+        Step::Launch(Launch { worker, cycle: SaidCycle::Cycle(cycle), ..Launch::default() })
+    });
+    prop_oneof![
+        4 => step(),
+        2 => in_cycle,
+        4 => (0..100_usize, prop_oneof![4 => Just(0_usize), 1 => 1..4_usize])
+            .prop_map(|(run, r#type)| Step::Finish { run, r#type }),
+        1 => rewind(),
     ]
 }
 
@@ -309,5 +383,6 @@ fn step() -> impl Strategy<Value = Step> {
 pub type Day = (Vec<Rule>, usize, Vec<Step>);
 
 pub fn day() -> impl Strategy<Value = Day> {
-    (vec(rule(), 4), 0..CONFIGS.len(), vec(step(), 1..50))
+    let of_cycles = (vec(rule_of_cycle(), 4), 0..CONFIGS.len(), vec(step_of_cycle(), 1..50));
+    prop_oneof![2 => (vec(rule(), 4), 0..CONFIGS.len(), vec(step(), 1..50)), 1 => of_cycles]
 }

@@ -5,14 +5,16 @@
 
 use std::collections::BTreeMap;
 
-pub use crate::model::facts::{Done, Expected, Hold, Message, OpenJoin, Outcome, Run, When, Wish};
-use crate::model::plan::{CONFIGS, Held, Join, Launch, RequirementPlan, Rule, SaidCycle, TYPES};
+pub use crate::model::facts::{
+    Done, End, Expected, Hold, Mark, Message, OpenJoin, Outcome, ParkedLaunch, Run, When, Wish,
+};
+use crate::model::plan::{CONFIGS, CYCLES, Held, Join, Launch, RequirementPlan, Rule, SaidCycle, TYPES};
 
 /// Seconds after which a silent end is a crash.
 const GRACE: i64 = 2;
 
 /// Seconds by which the wall clock is set in a step.
-const STEP: i64 = 5;
+pub const STEP: i64 = 5;
 
 #[derive(Debug)]
 pub struct Model {
@@ -31,6 +33,11 @@ pub struct Model {
     pub parked: Vec<usize>,
     /// Those of them that are parked undecided, with their values and the runs that they name.
     undecided: BTreeMap<usize, (Option<i64>, Option<NamedRun>)>,
+    pub parked_launches: Vec<ParkedLaunch>,
+    /// Of each cycle.
+    pub marks: [Option<Mark>; CYCLES.len()],
+    /// How many launches were discarded.
+    pub discarded: usize,
     /// The first attempt of the run of the message that is decided, as it is known before, and the run.
     chain: (Option<usize>, Option<usize>),
     /// Worker and value, in the order of the keys.
@@ -52,6 +59,9 @@ impl Model {
             joins: Vec::new(),
             holds: Vec::new(),
             parked: Vec::new(),
+            parked_launches: Vec::new(),
+            marks: [None; CYCLES.len()],
+            discarded: 0,
             undecided: BTreeMap::new(),
             chain: (None, None),
             checklist: Vec::new(),
@@ -74,10 +84,15 @@ impl Model {
         run
     }
 
+    /// Launches of a cancelled cycle are parked.
     pub fn want_all(&mut self, launches: Vec<Wish>) {
-        for Wish { launch, after, join_cycle } in launches {
-            let run = self.want(launch, Some(after));
-            self.runs[run].join_cycle = join_cycle;
+        for wish in launches {
+            if self.cycle_of_wish(&wish).is_some_and(|cycle| self.is_cancelled(cycle)) {
+                self.parked_launches.push(ParkedLaunch { wish, is_over: false });
+                continue;
+            }
+            let run = self.want(wish.launch, Some(wish.after));
+            self.runs[run].join = wish.join;
         }
     }
 
@@ -130,9 +145,10 @@ impl Model {
             due,
             at,
             after: None,
-            join_cycle: None,
             attempt,
             retry_of,
+            join: None,
+            repeats: None,
             launched: None,
             ended: None,
             is_discarded: false,
@@ -239,6 +255,7 @@ impl Model {
             chain,
             counts_for,
             retries: None,
+            forgotten: None,
         });
     }
 
@@ -270,17 +287,21 @@ impl Model {
             Rule::Answers(launches, join) => (Outcome::Ruled, launches, join),
         };
         let (chain, counts_for) = self.chain;
+        let (at, forgotten) = (self.now, None);
         let message =
-            Message { worker, r#type, at: self.now, run, named, outcome, chain, counts_for, retries };
+            Message { worker, r#type, at, run, named, outcome, chain, counts_for, retries, forgotten };
         self.messages.push(message);
+        if let Some(cycle) = self.cycle_of_message(number).filter(|_| self.is_noted(number)) {
+            self.mark_if_done(cycle);
+        }
         let returned = |launches: Vec<Launch>| -> Vec<Wish> {
-            launches.into_iter().map(|launch| Wish { launch, after: number, join_cycle: None }).collect()
+            launches.into_iter().map(|launch| Wish { launch, after: number, join: None }).collect()
         };
         let launches = returned(launches);
-        let (mut released, mut of_cycles) = (Vec::new(), Vec::new());
+        let (mut released, mut of_identified) = (Vec::new(), Vec::new());
         if let Some(asked) = join {
-            if asked.of_cycle.is_some() {
-                of_cycles = self.ask_for(number, worker, asked);
+            if asked.scope.is_some() {
+                of_identified = self.ask_for(number, worker, asked);
             } else if asked.wait_for.is_empty() {
                 released.extend(returned(asked.launch));
             } else {
@@ -288,7 +309,7 @@ impl Model {
             }
         }
         let counts: Vec<usize> = (0..self.joins.len())
-            .filter(|join| self.joins[*join].is_open && self.joins[*join].asked.of_cycle.is_none())
+            .filter(|join| self.joins[*join].is_open() && !self.joins[*join].is_identified())
             .filter(|join| match retries.filter(|_| self.joins[*join].opened_by != number) {
                 Some(first) => self.has_counted(*join, self.reached_first(first).unwrap_or(number)),
                 None => self.has_counted(*join, number),
@@ -299,54 +320,30 @@ impl Model {
             None => self.want_all(launches),
         }
         for join in 0..self.joins.len() {
-            let is_classic = self.joins[join].asked.of_cycle.is_none();
-            if is_classic && self.joins[join].is_open && self.remaining(join).is_empty() {
-                self.joins[join].is_open = false;
-                released.extend(self.joins[join].launches());
+            let is_classic = !self.joins[join].is_identified();
+            if is_classic && self.joins[join].is_open() && self.remaining(join).is_empty() {
+                self.joins[join].end = Some(End::Completed);
+                released.extend(self.launches_of(join));
             }
         }
         self.want_all(released);
-        self.want_all(of_cycles);
-        let complete = self.complete_by_cycle();
+        self.want_all(of_identified);
+        let complete = self.count_in_identified(number);
         self.want_all(complete);
-    }
-
-    /// A rule asks for a join by cycle: if it is known, nothing changes. Answers what it launches at once.
-    fn ask_for(&mut self, message: usize, worker: usize, asked: Join) -> Vec<Wish> {
-        let name = name_of(&asked, worker);
-        let is_it = |join: &OpenJoin| join.name == name && join.asked.of_cycle == asked.of_cycle;
-        if self.joins.iter().any(is_it) {
-            return Vec::new();
-        }
-        self.add_join(name, asked, message);
-        self.complete_by_cycle()
-    }
-
-    /// Closes the joins by cycle that are complete, and answers what they launch.
-    fn complete_by_cycle(&mut self) -> Vec<Wish> {
-        let mut released = Vec::new();
-        for join in 0..self.joins.len() {
-            let is_by_cycle = self.joins[join].asked.of_cycle.is_some();
-            if is_by_cycle && self.joins[join].is_open && self.remaining(join).is_empty() {
-                self.joins[join].is_open = false;
-                released.extend(self.joins[join].launches());
-            }
-        }
-        released
     }
 
     fn open(&mut self, message: usize, worker: usize, asked: Join) {
         let name = name_of(&asked, worker);
         for join in 0..self.joins.len() {
-            let is_classic = self.joins[join].asked.of_cycle.is_none();
-            if is_classic && self.joins[join].is_open && self.joins[join].name == name {
+            let is_classic = !self.joins[join].is_identified();
+            if is_classic && self.joins[join].is_open() && self.joins[join].name == name {
                 self.close_and_park(join);
             }
         }
         self.add_join(name, asked, message);
     }
 
-    fn add_join(&mut self, name: String, asked: Join, message: usize) {
+    pub fn add_join(&mut self, name: String, asked: Join, message: usize) {
         let deadline = asked.timeout.map(|timeout| self.now.passed + timeout);
         self.joins.push(OpenJoin {
             name,
@@ -354,66 +351,49 @@ impl Model {
             opened_by: message,
             waiting: Vec::new(),
             deadline,
-            is_open: true,
+            times: 1,
+            end: None,
             is_parked: false,
+            was_parked: false,
+            missing: Vec::new(),
+            counted: Vec::new(),
         });
     }
 
     fn close_and_park(&mut self, join: usize) {
+        let has_launches = !self.launches_of(join).is_empty();
         let join = &mut self.joins[join];
-        join.is_open = false;
-        join.is_parked = !join.launches().is_empty();
+        join.end = Some(End::TimedOut);
+        (join.is_parked, join.was_parked) = (has_launches, has_launches);
     }
 
-    /// What a join still waits for, counted again over all messages since it was opened, or over those of its cycle.
+    /// Closes a join, or ends that what waited in it is parked. Answers whether it was one of both.
+    pub fn end_join(&mut self, join: usize, end: End) -> bool {
+        let join = &mut self.joins[join];
+        let is_parked = std::mem::replace(&mut join.is_parked, false);
+        let is_open = join.is_open();
+        join.end.get_or_insert(end);
+        is_open || is_parked
+    }
+
+    /// All launches of a join.
+    pub fn launches_of(&self, number: usize) -> Vec<Wish> {
+        let join = &self.joins[number];
+        let own = join.asked.launch.iter().map(|launch| Wish {
+            launch: launch.clone(),
+            after: join.opened_by,
+            join: join.is_identified().then_some(number),
+        });
+        join.waiting.iter().cloned().chain(own).collect()
+    }
+
+    /// What a join still waits for: one that is not identified counts all messages again since it was opened.
     pub fn remaining(&self, join: usize) -> Vec<RequirementPlan> {
-        match self.joins[join].asked.of_cycle {
-            Some(cycle) => self.missing_in(cycle, &self.joins[join].asked.wait_for),
-            None => self.count(join).0,
-        }
-    }
-
-    /// What the messages of a cycle lack. A run counts once, with all attempts before it: the latest counts.
-    fn missing_in(&self, cycle: usize, wait_for: &[RequirementPlan]) -> Vec<RequirementPlan> {
-        let mut used: Vec<usize> = Vec::new();
-        let mut missing = Vec::new();
-        // A run counts rather for an entry with a type.
-        let mut entries: Vec<(usize, &RequirementPlan)> = wait_for.iter().enumerate().collect();
-        entries.sort_by_key(|(_, entry)| entry.1.is_none());
-        for (place, (worker, r#type, count)) in entries {
-            let of_worker = |message: &usize| {
-                self.messages[*message].worker == *worker && self.cycle_of_message(*message) == Some(cycle)
-            };
-            let noted: Vec<usize> = (0..self.messages.len())
-                .filter(|message| self.is_noted(*message))
-                .filter(of_worker)
-                .collect();
-            // By its run, or by itself.
-            let chain = |message: usize| self.messages[message].chain.unwrap_or(usize::MAX / 2 + message);
-            let is_latest = |message: &&usize| {
-                let same = noted.iter().filter(|other| chain(**other) == chain(**message));
-                same.map(|other| self.messages[*other].counts_for).max()
-                    == Some(self.messages[**message].counts_for)
-            };
-            let fits =
-                |message: &&usize| r#type.is_none_or(|wanted| self.messages[**message].r#type == wanted);
-            let mut left = *count;
-            for message in noted.iter().filter(is_latest).filter(fits) {
-                if left > 0 && !used.contains(&chain(*message)) {
-                    used.push(chain(*message));
-                    left -= 1;
-                }
-            }
-            if left > 0 {
-                missing.push((place, (*worker, *r#type, left)));
-            }
-        }
-        missing.sort_unstable();
-        missing.into_iter().map(|(_, entry)| entry).collect()
+        if self.joins[join].is_identified() { self.joins[join].missing.clone() } else { self.count(join).0 }
     }
 
     /// Whether it was the first time that a message was for a rule.
-    fn is_noted(&self, number: usize) -> bool {
+    pub fn is_noted(&self, number: usize) -> bool {
         let reached = |number: usize| {
             matches!(self.messages[number].outcome, Outcome::Ruled | Outcome::Failed | Outcome::Missing)
         };
@@ -431,7 +411,7 @@ impl Model {
         if self.runs[run].is_closed() {
             return run;
         }
-        self.runs[run].retry_of.map_or(run, |before| self.first_attempt(before))
+        self.first_attempt(run)
     }
 
     /// The chain of a closed run that a message of its worker names, and that run: one whose latest or first run it is, else that of the
@@ -441,7 +421,9 @@ impl Model {
         if !self.runs[named].is_closed() {
             return None;
         }
-        let noted = (0..self.messages.len()).filter(|message| self.is_noted(*message));
+        let is_known =
+            |message: &usize| self.is_noted(*message) && self.messages[*message].forgotten.is_none();
+        let noted = (0..self.messages.len()).filter(is_known);
         let mut latest: BTreeMap<usize, usize> = BTreeMap::new();
         for message in noted.map(|message| &self.messages[message]).filter(|message| message.worker == worker)
         {
@@ -461,8 +443,12 @@ impl Model {
         Some((chain, named))
     }
 
-    fn first_attempt(&self, run: usize) -> usize {
-        self.runs[run].retry_of.map_or(run, |before| self.first_attempt(before))
+    /// The first run of a chain: of its attempts, and of the runs that it repeats.
+    pub fn first_attempt(&self, run: usize) -> usize {
+        match self.runs[run].retry_of {
+            Some(before) => self.first_attempt(before),
+            None => self.runs[run].repeats.unwrap_or(run),
+        }
     }
 
     fn has_counted(&self, join: usize, message: usize) -> bool {
@@ -504,10 +490,20 @@ impl Model {
     /// The cycle of a run: that of the attempt before, the one that its launch says, or that of the message whose rule returned it.
     pub fn cycle_of_run(&self, run: usize) -> Option<usize> {
         let run = &self.runs[run];
-        let inherited = || run.after.and_then(|message| self.cycle_of_message(message));
         match run.retry_of {
             Some(before) => self.cycle_of_run(before),
-            None => run.launch.cycle.or_else(|| run.join_cycle.or_else(inherited)),
+            None => run.launch.cycle.or_else(|| self.inherited(run.join, run.after)),
+        }
+    }
+
+    pub fn cycle_of_wish(&self, wish: &Wish) -> Option<usize> {
+        wish.launch.cycle.or_else(|| self.inherited(wish.join, Some(wish.after)))
+    }
+
+    fn inherited(&self, join: Option<usize>, after: Option<usize>) -> Option<usize> {
+        match join {
+            Some(join) => self.cycle_of_join(join),
+            None => after.and_then(|message| self.cycle_of_message(message)),
         }
     }
 
@@ -556,9 +552,10 @@ impl Model {
     fn is_retried(&self, run: usize, r#type: usize) -> bool {
         let has_failed = TYPES[r#type] == "crash" || TYPES[r#type].starts_with("failure");
         let is_tried = self.runs.iter().any(|other| other.retry_of == Some(run) && !other.is_closed());
+        let is_cancelled = self.cycle_of_run(run).is_some_and(|cycle| self.is_cancelled(cycle));
         let run = &self.runs[run];
         let retries = run.launch.retries.or(CONFIGS[self.config][run.launch.worker].2).unwrap_or(0);
-        has_failed && !is_tried && !run.is_killed && run.attempt <= retries
+        has_failed && !is_tried && !is_cancelled && !run.is_killed && run.attempt <= retries
     }
 
     /// Launches what may be launched by now: after each record.
@@ -587,7 +584,10 @@ impl Model {
         });
         let others = self.running(launch.worker);
         let is_full = CONFIGS[self.config][launch.worker].0.is_some_and(|limit| others >= limit as usize);
-        !is_held && !is_full && !retry_of.is_some_and(|before| self.runs[before].is_running())
+        !is_held
+            && !is_full
+            && !self.is_limited(run)
+            && !retry_of.is_some_and(|before| self.runs[before].is_running())
     }
 
     pub fn running(&self, worker: usize) -> usize {
@@ -609,7 +609,7 @@ impl Model {
             }
         }
         for join in 0..self.joins.len() {
-            if self.joins[join].is_open
+            if self.joins[join].is_open()
                 && self.joins[join].deadline.is_some_and(|deadline| deadline <= self.now.passed)
             {
                 self.close_and_park(join);
@@ -620,6 +620,10 @@ impl Model {
             hold.is_over |= hold.ends.is_some_and(|ends| ends <= self.now.passed);
         }
         self.judge();
+        // The configuration may name another message.
+        for cycle in (0..CYCLES.len()).filter(|cycle| self.marks[*cycle].is_none()).collect::<Vec<_>>() {
+            self.mark_if_done(cycle);
+        }
         self.admit();
         let is_silent = |run: &Run| {
             run.ended.is_some_and(|ended| ended.passed + GRACE <= self.now.passed)
@@ -642,7 +646,7 @@ impl Model {
     }
 }
 
-fn name_of(asked: &Join, worker: usize) -> String {
+pub fn name_of(asked: &Join, worker: usize) -> String {
     asked.name.map_or(crate::model::plan::WORKERS[worker].to_owned(), |name| format!("join {name}"))
 }
 

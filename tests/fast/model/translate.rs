@@ -13,7 +13,9 @@ use nowcast_core::{
     RuleCallResult, RuleError, RuleInput, Rules,
 };
 
-use crate::model::plan::{CONFIGS, CYCLES, EXPECTED, Held, Join, Launch, Rule, SaidCycle, TYPES, WORKERS};
+use crate::model::plan::{
+    CONFIGS, CYCLES, DONE, EXPECTED, Held, Join, Launch, MAX_ACTIVE, Rule, SaidCycle, Scope, TYPES, WORKERS,
+};
 
 pub static PARSED: LazyLock<Vec<Arc<Policy>>> = LazyLock::new(|| (0..CONFIGS.len()).map(parsed).collect());
 
@@ -39,7 +41,7 @@ message registry:
         text.push_str(&line);
     }
     text.push_str("workers:\n");
-    for (name, (running, timeout, retries, delay)) in WORKERS.iter().zip(CONFIGS[number]) {
+    for (name, (running, timeout, retries, delay, cycles)) in WORKERS.iter().zip(CONFIGS[number]) {
         let mut line = format!("  {name}: {{");
         let mut add = |key, value: Option<String>| {
             if let Some(value) = value {
@@ -50,8 +52,16 @@ message registry:
         add("timeout", timeout.map(|seconds| format!("{seconds}s")));
         add("retries", retries.map(|count| count.to_string()));
         add("retry delay", delay.map(|seconds| format!("{seconds}s")));
+        add("max cycles", cycles.map(|count| count.to_string()));
         text.push_str(line.trim_end_matches(", "));
         text.push_str("}\n");
+    }
+    if let Some((worker, r#type)) = DONE[number] {
+        let (worker, r#type) = (WORKERS[worker], TYPES[r#type]);
+        writeln!(text, "cycles:\n  done: [{{worker: {worker}, type: {type}}}]").expect("a string");
+    }
+    if let Some(limit) = MAX_ACTIVE[number] {
+        writeln!(text, "  max active: {limit}").expect("a string");
     }
     text.push_str("notifications: {t: {url: 'http://localhost/', alarms: all}}\nexpect:\n");
     for (worker, r#type, since, by) in EXPECTED[number] {
@@ -85,8 +95,8 @@ impl Rules for Table {
             Rule::Fails => Err(RuleError::Failed("no".into())),
             Rule::IsMissing => Err(RuleError::NoFunction { function: "f".into(), module: "m".into() }),
             Rule::Answers(launches, join) => {
-                // The launches of a join by cycle are wanted when it is made.
-                let opened = join.as_ref().filter(|join| join.of_cycle.is_none());
+                // The launches of an identified join are wanted when it is made.
+                let opened = join.as_ref().filter(|join| join.scope.is_none());
                 let own = opened.map_or(0, |join| join.launch.len());
                 *self.requested.borrow_mut() += launches.len() + own;
                 let next_workers = launches.iter().map(next_worker).collect();
@@ -149,7 +159,10 @@ pub fn join_request(join: &Join) -> JoinRequest {
         wait_for: requirements(&join.wait_for),
         launch: join.launch.iter().map(next_worker).collect(),
         timeout: join.timeout.map(SignedDuration::from_secs),
-        scope: join.of_cycle.map(|place| NoteScope::Cycle(cycle(place))),
+        scope: join.scope.map(|scope| match scope {
+            Scope::Cycle(place) => NoteScope::Cycle(cycle(place)),
+            Scope::Since(second) => NoteScope::Since(moment(second)),
+        }),
         ..JoinRequest::default()
     }
 }

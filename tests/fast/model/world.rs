@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use nowcast_core::Alarm;
 use nowcast_core::checklist::Checklist;
 use nowcast_core::message::Message;
+use nowcast_core::parked::{Parked, ParkedItem};
 use nowcast_core::record::{MessageRecord, RecordedEvent, Speaker};
 use nowcast_core::{BootId, BootTime, DecisionTime, Now, TimePoint};
 use nowcast_core::{
@@ -32,6 +33,7 @@ pub struct World {
     /// The numbers of what the model knows by its place in a list.
     pub runs: Vec<Number>,
     pub joins: Vec<Number>,
+    pub parked_launches: Vec<Number>,
     pub holds: Vec<Number>,
     pub messages: Vec<(Number, MessageRecord)>,
     pub used: BTreeSet<Number>,
@@ -40,7 +42,6 @@ pub struct World {
     pub requests: u64,
     pub launched: BTreeSet<Number>,
     pub crashed: BTreeSet<Number>,
-    pub discarded: usize,
     pub commanded: usize,
 }
 
@@ -68,6 +69,7 @@ pub fn live((rules, config, steps): &Day) {
         model: Model::new(rules.clone(), *config),
         runs: Vec::new(),
         joins: Vec::new(),
+        parked_launches: Vec::new(),
         holds: Vec::new(),
         messages: Vec::new(),
         used: BTreeSet::new(),
@@ -76,7 +78,6 @@ pub fn live((rules, config, steps): &Day) {
         requests: 0,
         launched: BTreeSet::new(),
         crashed: BTreeSet::new(),
-        discarded: 0,
         commanded: 0,
     };
     world.look();
@@ -173,13 +174,16 @@ impl World {
             }
             self.messages.push((record.number, (**message).clone()));
         }
-        let [mut runs, mut joins] = [Vec::new(), Vec::new()];
+        let [mut runs, mut joins, mut parked] = [Vec::new(), Vec::new(), Vec::new()];
         for change in &record.changes {
             self.folded.apply(change, &payload);
             self.changes.push((change.clone(), payload.clone()));
             match change {
                 Change::Run(run) if !self.runs.contains(&run.id) => runs.push(run.id),
                 Change::Join(join) if !self.joins.contains(&join.id) => joins.push(join.id),
+                Change::Parked(Parked { id, item: ParkedItem::Launches { join: None, .. }, .. }) => {
+                    parked.push(*id);
+                }
                 Change::Hold(hold) => {
                     assert!(self.used.insert(hold.id));
                     self.holds.push(hold.id);
@@ -190,11 +194,12 @@ impl World {
         runs.sort_unstable();
         joins.sort_unstable();
         joins.dedup();
-        for number in runs.iter().chain(&joins) {
+        for number in runs.iter().chain(&joins).chain(&parked) {
             assert!(*number > record.number && self.used.insert(*number), "{number} is used twice");
         }
         self.runs.extend(runs);
         self.joins.extend(joins);
+        self.parked_launches.extend(parked);
     }
 
     /// The manager's loop looks whether something is due. If nothing is, the model must agree.
@@ -229,15 +234,17 @@ impl World {
             Step::Need { worker } => self.special(*worker, "need", Outcome::Answered),
             Step::ClearByWorker { worker } => self.special(*worker, "clear checklist", Outcome::Cleared),
             Step::End { run, status } => {
-                let running: Vec<usize> =
-                    (0..self.runs.len()).filter(|run| self.model.runs[*run].is_running()).collect();
+                let running = self.running();
                 let Some(run) = pick(&running, *run) else { return };
-                self.model.runs[run].ended = Some(self.model.now);
-                self.model.admit();
-                let event =
-                    Event::RunEnded { run: self.runs[run], ending: Ending::Status(*status), ended_at: None };
-                let done = self.decide(event);
-                self.compare(&done);
+                self.end(run, *status);
+            }
+            Step::Finish { run, r#type } => {
+                let running = self.running();
+                let Some(run) = pick(&running, *run) else { return };
+                let (worker, named) = (self.model.runs[run].launch.worker, Which::Any(self.runs[run].0));
+                self.message(worker, *r#type, None, (Some(&named), None), false);
+                self.look();
+                self.end(run, 0);
             }
             Step::Pass { seconds } => {
                 for _ in 0..*seconds {
@@ -269,6 +276,18 @@ impl World {
             }
             command => self.command(command),
         }
+    }
+
+    fn running(&self) -> Vec<usize> {
+        (0..self.runs.len()).filter(|run| self.model.runs[*run].is_running()).collect()
+    }
+
+    fn end(&mut self, run: usize, status: i32) {
+        self.model.runs[run].ended = Some(self.model.now);
+        self.model.admit();
+        let ending = Ending::Status(status);
+        let done = self.decide(Event::RunEnded { run: self.runs[run], ending, ended_at: None });
+        self.compare(&done);
     }
 
     fn message(

@@ -116,6 +116,7 @@ impl Nowcast {
                 run: None,
                 origin: None,
                 cycle: label.map(cycle),
+                without_payload: false,
             };
             (note, payload)
         };

@@ -83,7 +83,7 @@ impl Decision<'_> {
         Ok((format!("cycle {cycle} is resumed{parked}{pending}"), launched))
     }
 
-    /// Open the joins by cycle again that were closed when it was cancelled. Return the launches of those that are complete.
+    /// Open the identified joins again that were closed when it was cancelled. Return the launches of those that are complete.
     fn reopen_joins_of(&mut self, cycle: &Cycle) -> Vec<RequestedLaunch> {
         let ended: Vec<Join> =
             self.state.joins.ended().filter(|join| join.cycle.as_ref() == Some(cycle)).cloned().collect();

@@ -56,7 +56,7 @@ impl Decision<'_> {
             ));
         }
         if let Some(unknown) = rewind.messages.iter().find(|message| **message >= self.number) {
-            return Err(format!("there is no message {unknown}; nowcast messages lists messages"));
+            return Err(format!("there is no message {unknown}; use a number shown by \"nowcast messages\""));
         }
         if let Some(reason) = self.state.blocks_rewind(rewind) {
             return Err(reason);
