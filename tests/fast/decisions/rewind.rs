@@ -71,6 +71,33 @@ fn to_weather(manager: &Story, label: &str, day: &Day) -> Rewind {
     }
 }
 
+/// Let `weather` succeed in cycle `a`, with the rest of the cycle still to come: its run, and what its message led to.
+fn weather(manager: &mut Story) -> (RunId, Heard) {
+    let run = manager.wants(in_cycle("weather", "a"));
+    let heard = manager.hears_of(run, "weather", "success");
+    manager.ends(run, Ending::Status(0));
+    (run, heard)
+}
+
+/// Let the run that followed it succeed, too.
+fn rivers(manager: &mut Story, of_weather: &Heard) {
+    let run = of_weather.run();
+    manager.hears_of(run, "rivers", "success");
+    manager.ends(run, Ending::Status(0));
+}
+
+/// A rewind that forgets the message of [`weather`] and repeats its run.
+fn of_weather(manager: &Story, run: RunId, heard: &Heard) -> Rewind {
+    Rewind {
+        cycle: cycle("a"),
+        from: "weather".to_owned(),
+        seen: manager.state.cycles.get(&cycle("a")).expect("kept").last,
+        messages: [number(heard)].into(),
+        chains: [run].into(),
+        launches: vec![again("weather", run)],
+    }
+}
+
 fn refusal(manager: &mut Story, rewind: Rewind) -> String {
     let before = manager.state.cycles.clone();
     let (answer, heard) = manager.asks(Command::Rewind(rewind));
@@ -158,12 +185,8 @@ fn what_is_forgotten_is_neither_counted_nor_the_last_message() {
 fn an_open_join_requires_what_was_forgotten_and_a_released_one_is_open_again() {
     for is_released in [false, true] {
         let mut manager = forecast();
-        let run = manager.wants(in_cycle("weather", "a"));
-        let heard = manager.hears_of(run, "weather", "success");
-        manager.ends(run, Ending::Status(0));
-        let rivers = heard.run();
-        manager.hears_of(rivers, "rivers", "success");
-        manager.ends(rivers, Ending::Status(0));
+        let (run, heard) = weather(&mut manager);
+        rivers(&mut manager, &heard);
         assert_eq!(tracks(&manager, "a").requirements(), "ssh (success)");
         if is_released {
             let number = tracks(&manager, "a").id;
@@ -171,14 +194,7 @@ fn an_open_join_requires_what_was_forgotten_and_a_released_one_is_open_again() {
             manager.hears_of(upload, "upload", "failure");
             manager.ends(upload, Ending::Status(0));
         }
-        let mut rewind = Rewind {
-            cycle: cycle("a"),
-            from: "weather".to_owned(),
-            seen: manager.state.cycles.get(&cycle("a")).expect("kept").last,
-            messages: [number(&heard)].into(),
-            chains: [run].into(),
-            launches: vec![again("weather", run)],
-        };
+        let mut rewind = of_weather(&manager, run, &heard);
         rewind.launches[0].worker.args = vec!["12".to_owned()];
         let (answer, heard) = manager.asks(Command::Rewind(rewind));
         assert_eq!(answer.text.contains("1 join is open again (tracks)"), is_released, "{}", answer.text);
@@ -191,22 +207,11 @@ fn an_open_join_requires_what_was_forgotten_and_a_released_one_is_open_again() {
 #[test]
 fn a_join_that_was_discarded_or_overdue_stays_so() {
     let mut manager = forecast();
-    let run = manager.wants(in_cycle("weather", "a"));
-    let heard = manager.hears_of(run, "weather", "success");
-    manager.ends(run, Ending::Status(0));
+    let (run, heard) = weather(&mut manager);
     let join = tracks(&manager, "a").id;
     manager.asks(Command::Discard { number: join });
-    let rivers = heard.run();
-    manager.hears_of(rivers, "rivers", "success");
-    manager.ends(rivers, Ending::Status(0));
-    let rewind = Rewind {
-        cycle: cycle("a"),
-        from: "weather".to_owned(),
-        seen: manager.state.cycles.get(&cycle("a")).expect("kept").last,
-        messages: [number(&heard)].into(),
-        chains: [run].into(),
-        launches: vec![again("weather", run)],
-    };
+    rivers(&mut manager, &heard);
+    let rewind = of_weather(&manager, run, &heard);
     let (answer, _) = manager.asks(Command::Rewind(rewind));
     assert!(answer.done && !answer.text.contains("open again"), "{answer:?}");
     assert_eq!(end(&manager, "a"), Some(JoinEnd::Discarded));
@@ -277,23 +282,12 @@ fn a_rewind_that_would_leave_something_out_is_refused_and_changes_nothing() {
 #[test]
 fn a_parked_launch_that_followed_must_be_decided_before() {
     let mut manager = forecast();
-    let run = manager.wants(in_cycle("weather", "a"));
-    let heard = manager.hears_of(run, "weather", "success");
-    manager.ends(run, Ending::Status(0));
-    let rivers = heard.run();
-    manager.hears_of(rivers, "rivers", "success");
-    manager.ends(rivers, Ending::Status(0));
+    let (run, heard) = weather(&mut manager);
+    rivers(&mut manager, &heard);
     let overdue = tracks(&manager, "a").id;
     manager.passes(600);
     assert!(manager.state.parked.contains_key(&overdue));
-    let rewind = Rewind {
-        cycle: cycle("a"),
-        from: "weather".to_owned(),
-        seen: manager.state.cycles.get(&cycle("a")).expect("kept").last,
-        messages: [number(&heard)].into(),
-        chains: [run].into(),
-        launches: vec![again("weather", run)],
-    };
+    let rewind = of_weather(&manager, run, &heard);
     let text = format!(
         "cycle a cannot be rewound while a launch of upload is parked: nowcast release {0} or nowcast discard {0}",
         overdue.0
