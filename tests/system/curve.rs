@@ -176,5 +176,5 @@ fn daemons_whose_keys_are_missing_exposed_or_damaged_say_so_and_end() {
     assert!(text.contains("authorized/robot.key has no line `public-key"), "{text}");
     let (status, text) = system.operation(&["keys", "--client", "broker"]);
     assert_eq!(status, Some(2), "{text}");
-    assert!(text.contains("this is the name of a server's keys"), "{text}");
+    assert!(text.contains("the keys of a server have this name; choose another"), "{text}");
 }

@@ -198,7 +198,7 @@ fn folders_of_runs_that_another_user_has_made_are_set_aside() {
     system.start_manager(&[]);
     assert_eq!(system.log("manager").matches(line).count(), 1, "{}", system.describe());
     let (_, checks) = system.operation(&["doctor"]);
-    assert!(checks.contains(".set-aside; look at what it is before"), "{checks}");
+    assert!(checks.contains(".set-aside; check what it is first"), "{checks}");
     bystander.kill().expect("it can be ended");
     bystander.wait().expect("it has ended");
 }
