@@ -1,4 +1,4 @@
-//! [`ServiceManager`]: tells systemd when a daemon is ready, and that its loop still turns. Without systemd it does nothing, and it never fails.
+//! [`ServiceManager`]: notifies systemd when a daemon is ready, and sends the keep-alives of its watchdog. Without systemd it does nothing, and it never fails.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};
@@ -8,8 +8,9 @@ use sd_notify::NotifyState;
 /// How a daemon reports to the service manager that started it, by `NOTIFY_SOCKET` and `WATCHDOG_USEC`.
 #[derive(Debug)]
 pub struct ServiceManager {
-    /// The interval between reports that the loop turns: half of the timeout, as systemd recommends.
+    /// The interval between keep-alives: half of the timeout, as systemd recommends.
     interval: Option<Duration>,
+    /// The last notification.
     last: Cell<Option<Instant>>,
 }
 
@@ -20,13 +21,14 @@ impl ServiceManager {
         Self { interval: sd_notify::watchdog_enabled().map(|timeout| timeout / 2), last: Cell::new(None) }
     }
 
-    /// Report that the daemon serves requests.
+    /// Notify that the daemon serves requests.
     pub fn ready(&self) {
-        // A service manager that cannot be reached loses nothing but the report.
+        // If systemd cannot be reached, only the notification is lost.
         let _ = sd_notify::notify(&[NotifyState::Ready]);
+        self.last.set(Some(Instant::now()));
     }
 
-    /// Report that the loop turns, if it is time to.
+    /// Send a keep-alive, if it is due.
     pub fn keep_alive(&self) {
         if self.due().is_some_and(|due| due.is_zero()) {
             let _ = sd_notify::notify(&[NotifyState::Watchdog]);
@@ -34,11 +36,9 @@ impl ServiceManager {
         }
     }
 
-    /// Return how long the loop may wait before the next report; `None` if there is none.
+    /// Return how long the loop may wait before the next keep-alive; `None` without a watchdog, or before the daemon is ready.
     #[must_use]
     pub fn due(&self) -> Option<Duration> {
-        let interval = self.interval?;
-        let since = self.last.get().map_or(interval, |last| last.elapsed());
-        Some(interval.saturating_sub(since))
+        self.interval?.checked_sub(self.last.get()?.elapsed()).or(Some(Duration::ZERO))
     }
 }

@@ -101,7 +101,7 @@ impl Report {
             report.check_requirements(config);
         }
         let used_variables = used_variables.into_inner();
-        // Not those that only a default uses.
+        // Those that only a default uses are not named in the file.
         let is_in_file =
             |name: &String| config.as_ref().is_none_or(|config| config.text.contains(name.as_str()));
         let used = |(name, _): &&(String, _)| used_variables.contains(name) && is_in_file(name);

@@ -6,14 +6,14 @@ use clap::Command;
 
 /// Every visible command, under its heading. A test fails if one is missing.
 const GROUPS: [(&str, &[&str]); 8] = [
-    ("Start here", &["init", "up", "status", "why", "launch", "rules check"]),
+    ("Start here", &["up", "status", "why", "launch", "rules check"]),
     ("Operate", &["send", "retry", "rerun", "ack", "kill", "hold", "release", "discard", "checklist"]),
     ("Cycles", &["cycles", "cycle", "forecast", "backfill"]),
     ("History and output", &["runs", "messages", "tail"]),
     ("Rules", &["rules"]),
     ("Workers and their scripts", &["worker", "exec", "tell", "need", "fetch"]),
     ("Daemons", &["broker", "manager", "scheduler", "log-aggregator"]),
-    ("Set up and maintain", &["config", "doctor", "keys", "generate", "journal"]),
+    ("Set up and maintain", &["init", "config", "doctor", "keys", "generate", "journal"]),
 ];
 
 /// Return the definition with its commands grouped.

@@ -261,7 +261,10 @@ mod tests {
     use std::collections::BTreeSet;
 
     /// Commands that print no results.
-    const NO_RESULTS: [&str; 14] = [
+    const NO_RESULTS: [&str; 17] = [
+        "init",
+        "generate completions",
+        "generate man",
         "up",
         "broker",
         "manager",
@@ -279,7 +282,7 @@ mod tests {
     ];
 
     /// Commands that read no configuration.
-    const NO_CONFIG: [&str; 2] = ["fetch", "runner"];
+    const NO_CONFIG: [&str; 5] = ["fetch", "runner", "init", "generate completions", "generate man"];
 
     /// Commands that take the configuration file as their first argument, too.
     const CONFIG_ARGUMENT: [&str; 11] = [

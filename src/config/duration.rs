@@ -22,10 +22,13 @@ const LONGEST: SignedDuration = SignedDuration::from_hours(24);
 /// # Errors
 /// When a duration is invalid, or the rest is not such a text.
 pub fn parse_growing(text: &str) -> Result<RetryDelay, String> {
+    if let Ok(constant) = parse(text) {
+        return Ok(RetryDelay::constant(constant));
+    }
     let mut parts = text.split(',').map(str::trim);
     let first = parse(parts.next().unwrap_or_default())?;
     let (Some(factor), longest, None) = (parts.next(), parts.next(), parts.next()) else {
-        return if text.contains(',') { Err(not_growing(text)) } else { Ok(RetryDelay::constant(first)) };
+        return Err(not_growing(text));
     };
     let factor = factor.strip_prefix('x').and_then(|number| number.parse().ok());
     let factor = factor.filter(|factor| (2..=100).contains(factor)).ok_or_else(|| not_growing(text))?;
@@ -33,6 +36,9 @@ pub fn parse_growing(text: &str) -> Result<RetryDelay, String> {
         None => LONGEST.max(first),
         Some(longest) => parse(longest.strip_prefix("up to ").ok_or_else(|| not_growing(text))?)?,
     };
+    if first.is_zero() {
+        return Err(format!("{text:?} begins with no delay, which does not grow"));
+    }
     if longest < first {
         return Err(format!("{text:?} is longest before the first retry; swap the two durations"));
     }
@@ -54,6 +60,7 @@ mod tests {
             Ok(RetryDelay { first: minutes(first), factor, longest: minutes(longest) })
         };
         assert_eq!(parse_growing("5m"), growing(5, 1, 5));
+        assert_eq!(parse_growing("1h, 30m"), growing(90, 1, 90));
         assert_eq!(parse_growing("1m, x2, up to 1h"), growing(1, 2, 60));
         assert_eq!(parse_growing("1m,x10"), growing(1, 10, 24 * 60));
         assert_eq!(parse_growing("2d, x2"), growing(48 * 60, 2, 48 * 60));
@@ -64,6 +71,7 @@ mod tests {
             "1m, x2, 1h",
             "1m, x2, up to 1h, x3",
             "1m,",
+            "0s, x2",
             "soon, x2",
             "1h, x2, up to 1m",
         ] {

@@ -19,9 +19,11 @@ use crate::store::journal::EventFilter;
 use crate::store::{History, JournalError};
 use nowcast_core::cycles::Cycles;
 use nowcast_core::expected::Expected;
+use nowcast_core::record::{RecordedEvent, Speaker};
 use nowcast_core::run::Stage;
 use nowcast_core::{
-    Command, DecisionTime, LaunchedTimes, Now, Number, OpenDeadline, Policy, RuleFile, Run, State, TimePoint,
+    Command, DecisionTime, LaunchedTimes, Now, Number, OpenDeadline, Policy, Record, RuleFile, Run, State,
+    TimePoint,
 };
 use pyyaml::Map;
 
@@ -47,6 +49,9 @@ pub const LONGEST_DAYS: i64 = 31;
 
 /// How many times the present is read until nothing happens meanwhile.
 const MOST_READS: usize = 5;
+
+/// The most messages of a kind that are passed over because they were decided again.
+const MOST_DECIDED_AGAIN: u32 = 50;
 
 /// The usual forecast, in hours: the rest of the day and the night.
 pub const USUAL_HOURS: i64 = 24;
@@ -270,8 +275,14 @@ fn expected_before(history: &History, event: Number, at: Timestamp) -> Result<Ve
     let mut all = history.open_now()?.expected;
     for expected in &mut all {
         let of_kind = EventFilter::of_messages(&expected.worker, &expected.r#type);
-        let last = history.events(&EventFilter { before: Some(event), limit: Some(1), ..of_kind })?;
-        expected.last_received = last.first().map(|last| last.at.timestamp());
+        let last = history.events(&EventFilter {
+            before: Some(event),
+            limit: Some(MOST_DECIDED_AGAIN),
+            ..of_kind
+        })?;
+        // A parked message was received when it was parked, not when it was decided again.
+        let is_received = |record: &&Record| matches!(&record.event, RecordedEvent::Message(message) if message.speaker != Speaker::Retry);
+        expected.last_received = last.iter().find(is_received).map(|last| last.at.timestamp());
         expected.last_received_steady = None;
         (expected.evaluated_until, expected.late, expected.late_cycle) = (at, None, None);
         expected.at_risk = Vec::new();

@@ -60,9 +60,11 @@ impl<Key: Clone + Eq + Hash> WatchedProcesses<Key> {
         Ok(Self { epoll, watched: HashMap::new(), last: 0, withheld: Vec::new() })
     }
 
-    /// Withhold environment variables of this process from those that are started from now on, and its own cycle, if a worker started it.
+    /// Withhold environment variables of this process from those that are started from now on; also its own cycle, if a worker started it, and
+    /// the variables by which it reports to systemd.
     pub fn withhold(&mut self, variables: &[String]) {
-        self.withheld = variables.iter().cloned().chain([CYCLE.to_owned()]).collect();
+        let own = [CYCLE, "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"].map(str::to_owned);
+        self.withheld = variables.iter().cloned().chain(own).collect();
     }
 
     /// Start a process with these additional environment variables, in its own process group, so that Ctrl-C in

@@ -246,6 +246,7 @@ impl Manager {
         while !events.is_empty() {
             let mut effects: Vec<Effect> = Vec::new();
             for event in events {
+                self.service_manager.keep_alive();
                 let keys = receive::poison_keys(&event);
                 self.rules.poison_guard.begin_deciding(&keys);
                 effects.extend(decide(&mut self.state, event, &self.rules, &self.clock.read()));

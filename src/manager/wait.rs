@@ -80,6 +80,10 @@ impl Manager {
         let due = due.map(|due| self.clock.wait_for(due, now));
         let file = self.checklist_file.due().map(until);
         let runs = self.runners.retry_due().map(until);
-        [due, file, runs, self.housekeeping.due()].into_iter().flatten().fold(LONGEST_WAIT, Duration::min)
+        let report = self.service_manager.due();
+        [due, file, runs, self.housekeeping.due(), report]
+            .into_iter()
+            .flatten()
+            .fold(LONGEST_WAIT, Duration::min)
     }
 }

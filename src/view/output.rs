@@ -1,11 +1,13 @@
 //! The end of a run's output: what a worker wrote last usually says why it failed. This module never reads a whole output.
 
-use std::fs::File;
+use std::fs::OpenOptions;
 use std::io::{self, Read, Seek, SeekFrom};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::LazyLock;
 
 use regex::Regex;
+use rustix::fs::OFlags;
 
 /// The bytes at the end of an output that are looked at.
 const END: u64 = 16_384;
@@ -27,7 +29,7 @@ static SEQUENCE: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r"\x1b\[[0-9;?]*[A-Za-z]").expect("a valid pattern")
 });
 
-/// Return the last lines of an output, without empty ones and those of routine. None if it cannot be read, or is on another host.
+/// Return the last lines of an output, without empty and routine ones. Empty if it cannot be read, or is on another host.
 #[must_use]
 pub fn last_lines(output: &Path, most: usize) -> Vec<String> {
     let Ok(text) = end_of(output) else { return Vec::new() };
@@ -38,21 +40,33 @@ pub fn last_lines(output: &Path, most: usize) -> Vec<String> {
         .rev()
         .filter(is_telling)
         .take(most)
-        .map(|line| error_text::cut(line.trim_end(), LONGEST).into_owned())
+        .map(|line| error_text::cut(last_state(line), LONGEST).into_owned())
         .collect();
     lines.reverse();
     lines
 }
 
+/// Return what a terminal shows of a line that a progress bar has written again and again.
+fn last_state(line: &str) -> &str {
+    let line = line.trim_end();
+    line.rsplit_once('\r').map_or(line, |(_, last)| last)
+}
+
 fn end_of(output: &Path) -> io::Result<String> {
-    let mut file = File::open(output)?;
+    // A worker may have put a pipe in its place.
+    let flags = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default();
+    let mut file = OpenOptions::new().read(true).custom_flags(flags).open(output)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
     let begin = file.metadata()?.len().saturating_sub(END);
     file.seek(SeekFrom::Start(begin))?;
     let mut bytes = Vec::new();
     file.take(END).read_to_end(&mut bytes)?;
     let text = String::from_utf8_lossy(&bytes).into_owned();
     // The first line may be the rest of one.
-    let rest = text.split_once('\n').filter(|_| begin > 0).map(|(_, rest)| rest.to_owned());
+    let rest = text.split_once('\n').filter(|(_, rest)| begin > 0 && !rest.is_empty());
+    let rest = rest.map(|(_, rest)| rest.to_owned());
     Ok(rest.unwrap_or(text))
 }
 
@@ -81,9 +95,24 @@ mod tests {
     #[test]
     fn colours_are_left_out_and_long_lines_cut() {
         assert_eq!(last("\x1b[1;31mno such file\x1b[0m\n", 3), ["no such file"]);
-        let long = last(&"x".repeat(100_000), 1);
-        assert_eq!(long.len(), 1);
-        assert!(long[0].chars().count() <= LONGEST + 1, "{}", long[0].len());
+        for end in ["", "\n"] {
+            let long = last(&("x".repeat(100_000) + end), 1);
+            assert_eq!(long.len(), 1);
+            assert!(long[0].chars().count() <= LONGEST + 1, "{}", long[0].len());
+        }
+    }
+
+    #[test]
+    fn of_a_progress_bar_the_last_state_is_shown() {
+        assert_eq!(last(" 1 %\r 2 %\r99 %: connection lost\n", 1), ["99 %: connection lost"]);
+    }
+
+    #[test]
+    fn a_pipe_in_place_of_the_output_does_not_block() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("output.log");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        assert_eq!(last_lines(&pipe, 3), Vec::<String>::new());
     }
 
     #[test]

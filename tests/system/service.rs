@@ -1,4 +1,4 @@
-//! Daemons report to systemd: that they are ready, and that their loops turn.
+//! Daemons notify systemd when they are ready, and send the keep-alives of its watchdog.
 
 use std::collections::BTreeSet;
 use std::os::unix::net::UnixDatagram;
@@ -27,7 +27,7 @@ fn receive(socket: &UnixDatagram) -> String {
 }
 
 #[test]
-fn each_daemon_reports_that_it_is_ready_and_then_that_its_loop_turns() {
+fn each_daemon_notifies_that_it_is_ready_and_then_sends_keep_alives() {
     let mut system = system().section("scheduled workers:\n  - sleep: {every: day, at: '05:15'}").prepare();
     for daemon in ["broker", "manager", "scheduler"] {
         let socket = socket(&system);

@@ -19,7 +19,8 @@ fn offered(system: &System, words: &str) -> Vec<String> {
     let path = format!("{}:{}", ours.display(), std::env::var("PATH").unwrap_or_default());
     bash.args(["-c", &script]).env("PATH", path).current_dir(system.path("."));
     let output = bash.output().expect("bash runs");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && errors.is_empty(), "{errors}");
     String::from_utf8(output.stdout).expect("text").lines().map(str::to_owned).collect()
 }
 
@@ -53,7 +54,11 @@ fn without_a_configuration_commands_are_completed_and_nothing_is_printed() {
     let system = system().prepare();
     std::fs::remove_file(system.config()).expect("removed");
     assert_eq!(offered(&system, "nowcast laun"), ["launch"]);
-    assert!(offered(&system, "nowcast why ''").iter().all(|word| word.starts_with("--")));
+    let words = offered(&system, "nowcast why ''");
+    assert!(
+        words.contains(&"--config".to_owned()) && words.iter().all(|word| word.starts_with("--")),
+        "{words:?}"
+    );
 }
 
 #[test]

@@ -29,7 +29,11 @@ impl Decision<'_> {
             Some(id) => (Some(id), run.and_then(|run| run.origin)),
             None => self.chain_of_closed_run(message).unzip(),
         };
-        let without_payload = message.cycle.as_ref().is_some_and(|cycle| !self.make_room_for_a_note(cycle));
+        let without_payload = message.cycle.as_ref().is_some_and(|cycle| {
+            // It is no longer idle, so others are forgotten.
+            self.see_cycle(cycle);
+            !self.make_room_for_a_note(cycle)
+        });
         let note = Note {
             message: self.number,
             worker: message.source.clone(),
@@ -150,7 +154,7 @@ impl Decision<'_> {
             if self.state.notes_full_since.is_none() {
                 self.state.notes_full_since = Some(self.number);
                 let text = format!(
-                    "the messages noted for joins and last() take {} MB, so the cycles that were idle for longest are forgotten; without an \
+                    "the messages noted for joins and last() take {} MiB, so the cycles that were idle for longest are forgotten; without an \
                      idle cycle, payloads are not noted. A smaller `cycles: keep:` forgets cycles earlier",
                     most / 1024 / 1024
                 );
@@ -167,7 +171,7 @@ impl Decision<'_> {
             );
             self.forget_cycle(idle);
         }
-        false
+        self.state.cycles.bytes() < most
     }
 
     /// Forget the cycles that have had nothing open for as long as `cycles: keep:` says.

@@ -51,8 +51,10 @@ class Config:
         if not isinstance(content, dict):
             raise ValueError(f"{config_file} is not a mapping; write a nowcast configuration")
         _add_missing(content, yaml.safe_load(_DEFAULTS.read_text(encoding="utf-8")))
-        for name, worker in ((content["message registry"] or {}).get("workers") or {}).items():
-            content["message registry"]["workers"][name] = _with_message_types(name, worker)
+        registry = content["message registry"]
+        workers = registry.get("workers") if isinstance(registry, dict) else None
+        if isinstance(workers, dict):
+            registry["workers"] = {name: _with_message_types(name, worker) for name, worker in workers.items()}
         self._dict = content
         for key in ("checklist file", "python"):
             if key in content:

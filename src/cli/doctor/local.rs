@@ -180,7 +180,7 @@ fn space(folder: &Path) -> DoctorCheck {
 }
 
 fn python(config: &Config) -> Vec<DoctorCheck> {
-    // The default one is needed by no worker, or is missing there.
+    // `config check` tells of a default interpreter that workers need and that is missing.
     let is_default = config.defaulted.contains(&vec!["python".to_owned()]);
     let Some(python) = config.python.as_ref().filter(|_| !is_default) else { return Vec::new() };
     let ask = |words: &[&str]| {

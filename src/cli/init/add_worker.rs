@@ -57,16 +57,15 @@ pub(super) fn add(folder: &Path, name: &str, language: Language) -> anyhow::Resu
     let yaml =
         extended(&config, name, &format!("{{exec: [{}, '{{folder}}/{script}']}}", language.interpreter()))?;
     let rules = RuleSet::of(&config).place()?;
-    let lua = fs::read_to_string(&rules).with_context(|| format!("cannot read {}", rules.display()))?;
+    let lua = with_rule(&config, name)?;
     let test = include_str!("common/worker_test.lua").replace("@WORKER@", name);
     let tests = rules.parent().unwrap_or(Path::new("")).join("tests").join(format!("{name}.lua"));
     let mut lines = write_all(&[
         NewFile::new(folder, &script, language.text().replace("@WORKER@", name)),
         NewFile { path: tests, text: test, is_program: false },
     ])?;
-    if !lua.contains(&format!("function after_{name}(")) {
-        let function = include_str!("common/worker.lua").replace("@WORKER@", name);
-        replace(&rules, &format!("{}\n\n{function}", lua.trim_end_matches('\n')))?;
+    if let Some(lua) = lua {
+        replace(&rules, &lua)?;
         lines.push(format!("{} has the rule after_{name}", rules.display()));
     }
     replace(&file, &yaml)?;
@@ -82,8 +81,29 @@ fn extended(config: &Config, name: &str, command: &str) -> anyhow::Result<String
     let text = edit::add_entry(&config.text, &["message registry", "workers"], &format!("{name}:"))?;
     let text = edit::add_entry(&text, &["workers"], &format!("{name}: {command}"))?;
     let lookup = config::defaults::with_defaults(&config.file);
-    config::parse(&config.file, text.as_bytes(), &lookup)?;
+    let (config, _) = config::parse(&config.file, text.as_bytes(), &lookup)?;
+    // A name such as `on` is not text in YAML.
+    if !(config.registry.workers.contains_key(name) && config.workers.contains_key(name)) {
+        anyhow::bail!("the name {name} cannot be added; use another one, or add the worker by hand");
+    }
     Ok(text)
+}
+
+/// Return the text of the rules with a function for the worker, which is checked; `None` if they have one.
+fn with_rule(config: &Config, name: &str) -> anyhow::Result<Option<String>> {
+    let set = RuleSet::of(config);
+    let engine = set.load(None)?;
+    let function = format!("after_{name}");
+    if engine.functions().iter().any(|known| known.name == function) {
+        return Ok(None);
+    }
+    let mut files = engine.files();
+    let main = files.first_mut().context("the rules have no file")?;
+    let added = include_str!("common/worker.lua").replace("@WORKER@", name);
+    main.text = format!("{}\n\n{added}", main.text.trim_end_matches('\n'));
+    let text = main.text.clone();
+    set.load_stored(&files).with_context(|| format!("add a function {function} to the rules by hand"))?;
+    Ok(Some(text))
 }
 
 fn is_name(name: &str) -> bool {

@@ -43,7 +43,13 @@ fn insert_before(
     let before = lines.get(line - 1).context("the line is missing")?;
     let indent = &before[..before.len() - before.trim_start().len()];
     let added = format!("{indent}{entry}\n");
-    lines.insert(line - 1, &added);
+    // The comment before an entry stays with it.
+    let is_comment = |at: usize| lines[at].trim_start().starts_with('#');
+    let mut place = line - 1;
+    while place > of_mapping.unwrap_or(0) && is_comment(place - 1) {
+        place -= 1;
+    }
+    lines.insert(place, &added);
     Ok(lines.concat())
 }
 
@@ -57,6 +63,13 @@ mod tests {
         let expected =
             "# ours\nmessage registry:\n    workers: # all\n        wake:\n        sleep: {a: 1}   # kept\n";
         assert_eq!(add_entry(text, &["message registry", "workers"], "wake:").unwrap(), expected);
+    }
+
+    #[test]
+    fn a_comment_stays_with_its_entry() {
+        let text = "workers:\n  # every day\n  # at six\n  a: {exec: [b]}\n";
+        let expected = "workers:\n  c: {}\n  # every day\n  # at six\n  a: {exec: [b]}\n";
+        assert_eq!(add_entry(text, &["workers"], "c: {}").unwrap(), expected);
     }
 
     #[test]

@@ -101,13 +101,23 @@ fn make_system(folder: &Path, template: SystemTemplate) -> anyhow::Result<String
     ))
 }
 
-/// Write new files, none of which may be there. Return a line for each.
+/// Write new files, and return a line for each. One that is there is kept if it has the same text, as after a command that was killed, and so is
+/// a `.gitignore`; any other one is an error, and nothing is written.
 fn write_all(files: &[NewFile]) -> anyhow::Result<Vec<String>> {
-    if let Some(there) = files.iter().find(|file| file.path.symlink_metadata().is_ok()) {
+    let is_there = |file: &NewFile| file.path.symlink_metadata().is_ok();
+    let is_kept = |file: &NewFile| {
+        is_there(file)
+            && (file.path.ends_with(".gitignore")
+                || fs::read_to_string(&file.path).is_ok_and(|text| text == file.text))
+    };
+    if let Some(there) = files.iter().find(|file| is_there(file) && !is_kept(file)) {
         anyhow::bail!("{} exists, and is not overwritten; nothing was written", there.path.display());
     }
     let write = |file: &NewFile| {
         let path = file.path.display();
+        if is_there(file) {
+            return Ok(format!("{path} is unchanged"));
+        }
         write_new(file).with_context(|| format!("cannot write {path}"))?;
         Ok(format!("{path} written"))
     };

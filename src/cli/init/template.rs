@@ -105,7 +105,7 @@ fn escaped(path: &str) -> String {
     path.replace('\\', "\\\\").replace('"', "\\\"").replace('%', "%%")
 }
 
-/// Fill a text in.
+/// Replace the placeholders of a text.
 pub(super) fn filled(text: &str, values: &Values) -> String {
     let (manager, workers) = values.ports;
     text.replace(FORECAST_PORTS, "ports: {manager: @MANAGER_PORT@, workers: @WORKERS_PORT@}")

@@ -36,7 +36,7 @@ fn at(connection: &Connection, event: i64) -> rusqlite::Result<Option<String>> {
         .optional()
 }
 
-/// Write the text of which an event is the first.
+/// Write the text in force from an event on.
 pub(super) fn put(connection: &Connection, event: Number, text: &str) -> rusqlite::Result<()> {
     connection
         .prepare_cached("INSERT OR REPLACE INTO configurations (event, text) VALUES (?1, ?2)")?

@@ -1,4 +1,4 @@
--- The text of nowcast.yaml where it changed. Events before the first row were decided by one that is not known.
+-- The text of nowcast.yaml where it changed. The configuration of events before the first row is unknown.
 
 CREATE TABLE configurations (
     -- The first event that was decided by it.
