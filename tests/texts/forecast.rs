@@ -136,6 +136,16 @@ fn what_if() {
 }
 
 #[test]
+fn a_rule_that_fails_is_noted() {
+    let mut system = under_way();
+    let rules = fs::read_to_string(system.root().join("rules/next_workers.lua")).expect("rules");
+    let failing = format!("{rules}\nfunction after_run_nemo() error('no rivers') end\n");
+    fs::write(system.root().join("failing.lua"), failing).expect("written");
+    let text = all(&mut system, &[&["forecast", "--rules", "failing.lua", "--runs", "20"]]);
+    assert_snapshot("forecast_failing_rule", &text);
+}
+
+#[test]
 fn refusals() {
     let text = all(
         &mut under_way(),
