@@ -293,6 +293,60 @@ fn rules_that_loop_stop_at_a_limit_and_say_so() {
 }
 
 #[test]
+fn where_clocks_are_set_what_ends_by_the_clock_and_the_schedule_follow_the_clock() {
+    // Clocks go forward at two on 8 March. The plots wait for data that is there at nine; the model runs at six by the clock.
+    let system = model_and_plots()
+        .section("scheduled workers:\n  - model: {every: day, at: '06:00', timezone: America/Vancouver}")
+        .prepare();
+    let mut past = Past::new(&system, "2026-02-25T00:00[America/Vancouver]");
+    for day in 0..11 {
+        let date = jiff::civil::date(2026, 2, 25).checked_add(jiff::Span::new().days(day)).expect("a date");
+        past.launch(&format!("{date}T0{}:00[America/Vancouver]", 1 + day % 5), "plots", &[], None);
+    }
+    past.launch("2026-03-08T00:15[America/Vancouver]", "plots", &[], None);
+    past.live("2026-03-08T00:30[America/Vancouver]", &mut |launch| match launch.worker.name() {
+        "model" => Some(reports_after(10.0, "failure", "~")),
+        _ if launch.at.day() == 8 && launch.at.month() == 3 => None,
+        _ => Some(success_after(f64::from(9 - launch.at.hour()) * 60.0)),
+    });
+    let forecast = predict(&past, 20);
+    let end = run(&forecast, "plots").end.expect("an end").median;
+    assert_eq!(end.to_string(), "2026-03-08T16:00:00Z", "at nine by the new clock");
+    let begin = run(&forecast, "model").begin.expect("a begin").median;
+    assert_eq!(begin.to_string(), "2026-03-08T13:00:00Z", "at six by the new clock");
+}
+
+#[test]
+fn a_checklist_that_a_simulated_worker_clears_is_empty_for_the_rules_that_follow() {
+    let rules = "
+function after_model() return { NextWorker('clear') } end
+function after_clear(msg, config, checklist)
+  return { NextWorker('plots', { checklist.model and 'kept' or 'cleared' }) }
+end
+function after_plots() return {} end
+";
+    let system = model_and_plots()
+        .worker("clear: {clear checklist: clear it, success: done, crash: crashed}")
+        .only_rules(rules)
+        .section("scheduled workers:\n  - model: {every: day, at: '06:00', timezone: UTC, cycle: '%Y-%m-%d'}")
+        .prepare();
+    let mut past = Past::new(&system, "2026-03-01T00:00[UTC]");
+    past.live("2026-03-11T05:00[UTC]", &mut |launch| {
+        Some(match launch.worker.name() {
+            "model" => model(&launch, 60.0),
+            "clear" => {
+                let mut run = success_after(5.0);
+                run.messages.insert(0, ("clear checklist".to_owned(), "~".to_owned()));
+                run
+            }
+            _ => success_after(30.0),
+        })
+    });
+    let plots = run(&predict(&past, 20), "plots").clone();
+    assert_eq!((plots.args, plots.probability), (vec!["cleared".to_owned()], 1.0));
+}
+
+#[test]
 fn the_number_of_threads_changes_nothing() {
     let system = plots_after_model();
     let mut past = Past::new(&system, "2026-03-01T00:00[UTC]");
