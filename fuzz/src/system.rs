@@ -77,8 +77,9 @@ impl System {
     }
 
     fn begin() -> Self {
-        let (config, _) =
-            config::parse(Path::new("nowcast.yaml"), CONFIG.as_bytes(), &|_| None).expect("a good one");
+        let file = Path::new("nowcast.yaml");
+        let (config, _) = config::parse(file, CONFIG.as_bytes(), &config::defaults::with_defaults(file))
+            .expect("a good one");
         let mut state = State::new(config.policy().into(), Checklist::default());
         state.clock.reading = state.clock.next_reading(&time_of(&begin()));
         let mut system =

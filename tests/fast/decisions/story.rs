@@ -190,8 +190,9 @@ pub fn quiet(workers: &str) -> Story {
 
 pub fn config(workers: &str) -> Arc<nowcast_core::Policy> {
     let text = format!("{CONFIG}workers: {workers}\n");
-    let (config, _) = config::parse(Path::new("nowcast.yaml"), text.as_bytes(), &|_| Some(String::new()))
-        .expect("a good one");
+    let file = Path::new("nowcast.yaml");
+    let (config, _) =
+        config::parse(file, text.as_bytes(), &config::defaults::with_defaults(file)).expect("a good one");
     Arc::new(config.policy())
 }
 

@@ -72,12 +72,12 @@ fn a_newer_version_is_refused_by_name() {
     let folder = tempfile::tempdir().expect("a folder");
     let (file, _) = filled(folder.path());
     Connection::open(&file)
-        .and_then(|db| db.pragma_update(None, "user_version", 9))
+        .and_then(|db| db.pragma_update(None, "user_version", 10))
         .expect("from the future");
     let error = refusal(folder.path());
-    assert!(matches!(error, JournalError::Newer { found: 9, known: 8, .. }), "{error}");
+    assert!(matches!(error, JournalError::Newer { found: 10, known: 9, .. }), "{error}");
     let text = error.to_string();
-    assert!(text.contains("has version 9, and this program knows versions up to 8"), "{text}");
+    assert!(text.contains("has version 10, and this program knows versions up to 9"), "{text}");
 }
 
 #[test]
