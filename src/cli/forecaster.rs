@@ -4,9 +4,7 @@
 use std::num::NonZero;
 use std::process::ExitCode;
 
-use rustix::process::{
-    Resource, Rlimit, Signal, getrlimit, nice, set_parent_process_death_signal, setrlimit,
-};
+use rustix::process::{Resource, Rlimit, getrlimit, nice, setrlimit};
 
 use super::config_file::ConfigFile;
 use super::print;
@@ -16,6 +14,7 @@ use crate::failpoint;
 use crate::forecast::{ExpectationForecast, ForecastOptions, ForecastRules, forecast};
 use crate::store::forecast_file::StoredForecast;
 use crate::store::journal::History;
+use crate::supervise;
 
 /// How much its priority is lowered, as by `nice`.
 const NICENESS: i32 = 10;
@@ -31,6 +30,9 @@ const MOST_MEMORY: u64 = 1 << 30;
 pub(super) struct Args {
     #[command(flatten)]
     config: ConfigFile,
+    /// Exit when this process, the manager, exits
+    #[arg(long, value_name = "PID", hide = true)]
+    end_with: Option<u32>,
 }
 
 pub(super) fn run(args: &Args) -> ExitCode {
@@ -45,6 +47,8 @@ pub(super) fn run(args: &Args) -> ExitCode {
 }
 
 fn work(args: &Args) -> anyhow::Result<()> {
+    // Only the manager stops a forecast that takes too long, so it ends with a manager that is killed.
+    args.end_with.map_or(Ok(()), supervise::end_with_parent)?;
     let (config, _) = config::load(&args.config.path())?;
     let history = History::open(&config.journal.folder)?;
     let rules = ForecastRules::in_force(&config, &history)?;
@@ -60,8 +64,6 @@ fn work(args: &Args) -> anyhow::Result<()> {
 
 /// Lower the priority, and limit processor time and memory. A limit that is lower already stays.
 fn limit_resources() {
-    // Only the manager stops a forecast that takes too long, so it ends with a manager that is killed.
-    let _ = set_parent_process_death_signal(Some(Signal::KILL));
     // Without the lower priority the forecast is still made.
     let _ = nice(NICENESS);
     for (resource, most) in [(Resource::Cpu, MOST_SECONDS), (Resource::As, MOST_MEMORY)] {

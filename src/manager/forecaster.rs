@@ -114,7 +114,7 @@ impl Manager {
         self.forecaster.started = Some(now);
         self.forecaster.started_at = Timestamp::now();
         let started = Command::new(&self.nowcast_binary)
-            .args(["forecaster", "--config"])
+            .args(["forecaster", "--end-with", &std::process::id().to_string(), "--config"])
             .arg(&self.config.file)
             .stdin(Stdio::null())
             .stdout(Stdio::null())

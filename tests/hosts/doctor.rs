@@ -75,7 +75,10 @@ fn a_problem_is_reported_with_its_remedy() {
     fs::write(system.config(), "python: 7\n").expect("written");
     let (status, checks) = doctor(&system, &[]);
     assert_eq!(status, Some(1));
-    assert!(of(&checks, "local: configuration").1.contains("`checklist file` is missing"), "{checks:?}");
+    assert!(
+        of(&checks, "local: configuration").1.contains("python: must be text, not an integer"),
+        "{checks:?}"
+    );
 }
 
 #[test]
