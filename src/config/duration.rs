@@ -37,16 +37,18 @@ pub fn parse_growing(text: &str) -> Result<RetryDelay, String> {
         Some(longest) => parse(longest.strip_prefix("up to ").ok_or_else(|| not_growing(text))?)?,
     };
     if first.is_zero() {
-        return Err(format!("{text:?} begins with no delay, which does not grow"));
+        return Err(format!("invalid retry delay {text:?}; the first delay must be longer than 0s"));
     }
     if longest < first {
-        return Err(format!("{text:?} is longest before the first retry; swap the two durations"));
+        return Err(format!(
+            "invalid retry delay {text:?}; the first delay is longer than the limit behind \"up to\""
+        ));
     }
     Ok(RetryDelay { first, factor, longest })
 }
 
 fn not_growing(text: &str) -> String {
-    format!("{text:?} is not a delay of retries; write it as 5m, or as 1m, x2, up to 1h")
+    format!("invalid retry delay {text:?}; use 5m, or 1m, x2, up to 1h")
 }
 
 #[cfg(test)]

@@ -81,7 +81,7 @@ impl Deref for MonitoredSocket {
 
 impl Drop for MonitoredSocket {
     fn drop(&mut self) {
-        // A monitor of no event replaces this one, which has ended even if there is no socket left for the other.
+        // A monitor without events replaces this one. If that fails, this one has ended before.
         let _ = self.socket.monitor(&format!("inproc://no-monitor-{}", self.name), 0);
     }
 }

@@ -54,3 +54,19 @@ fn the_output_of_a_worker_does_not_control_a_terminal_unless_it_is_asked_for() {
     let raw = system.operate(&["tail", "--raw", "shown"]);
     assert!(raw.contains("a\x1b[2J\u{202e}\u{9b}31mforged\r\n"), "{raw:?}");
 }
+
+#[test]
+fn the_last_line_of_a_failed_run_does_not_control_a_terminal() {
+    let system = system()
+        .worker("shown: {success: it is shown, failure: it is not, crash: it crashed}")
+        .only_rules("function after_shown() return {} end function after_sleep() return {} end function after_keyless() return {} end")
+        .section("workers: {shown: {exec: [sh, -c, 'cat \"$0\"; exit 1', '{folder}/hostile']}}")
+        .file("hostile", "a\x1b]0;title\x07\x1b[2J\u{202e}\u{9b}31mforged\n")
+        .start();
+    system.operate(&["launch", "shown"]);
+    system.wait_for_log("manager", "received message from shown: (crash)");
+    system.wait_for("the failed run", || system.operation(&["status"]).1.contains("FAILED").then_some(()));
+    for arguments in [&["status"][..], &["status", "--json"], &["why", "shown"]] {
+        expect_harmless(&arguments.join(" "), &system.operation(arguments).1);
+    }
+}
