@@ -169,10 +169,10 @@ mod tests {
         };
         bound.set_rcvtimeo(30_000).expect("an option");
         // How far a handshake comes is not certain, so there are many. A context has 1,023 sockets, and each of these takes four until libzmq closes
-        // it: the message of each round gives it the time.
-        for round in 0..10 {
-            (1..100).for_each(|number| drop(connect(100 * round + number)));
-            let last = connect(100 * round);
+        // it, so all of them fit.
+        for round in 0..4 {
+            (1..50).for_each(|number| drop(connect(50 * round + number)));
+            let last = connect(50 * round);
             last.send("message", 0).expect("sent");
             let arrived = bound.recv_multipart(0);
             if arrived.is_err() {
