@@ -193,3 +193,21 @@ fn set(current: Option<u64>) -> io::Result<()> {
     let maximum = getrlimit(Resource::Nofile).maximum;
     Ok(setrlimit(Resource::Nofile, Rlimit { current, maximum })?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_manager_gets_one_descriptor_in_each_interval() {
+        let log = Logger::new("broker");
+        let mut descriptors =
+            Descriptors { hard: None, soft: None, lent_at: None, current: None, warned: None, log };
+        assert!(descriptors.lend_to_manager());
+        // In the future, so that it is within the interval however long this test is interrupted.
+        descriptors.lent_at = Some(Instant::now() + LEND_INTERVAL);
+        assert!(!descriptors.lend_to_manager());
+        descriptors.lent_at = Instant::now().checked_sub(LEND_INTERVAL);
+        assert!(descriptors.lend_to_manager());
+    }
+}

@@ -58,3 +58,23 @@ impl StateNote {
         self.last = Some(state);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_is_written_if_it_is_new_or_could_not_be_written_a_while_ago() {
+        let (idle, busy) =
+            (BrokerState::default(), BrokerState { connected: true, ..BrokerState::default() });
+        let mut note = StateNote::new();
+        assert!(note.differs(&idle), "nothing is written yet");
+        note.last = Some(idle.clone());
+        assert!(!note.differs(&idle) && note.differs(&busy));
+        // In the future, so that it is within the interval however long this test is interrupted.
+        note.failed = Some(Instant::now() + RETRY_INTERVAL);
+        assert!(!note.differs(&idle) && note.differs(&busy));
+        note.failed = Instant::now().checked_sub(RETRY_INTERVAL);
+        assert!(note.differs(&idle));
+    }
+}

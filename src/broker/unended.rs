@@ -97,14 +97,9 @@ impl UnendedMessages {
         self.end_largest(unended, limit as u64);
     }
 
-    fn end_largest(&mut self, mut unended: Vec<(u64, Inode)>, limit: u64) {
-        unended.sort_unstable();
-        let mut sum: u64 = unended.iter().map(|(size, _)| size).sum();
+    fn end_largest(&mut self, unended: Vec<(u64, Inode)>, limit: u64) {
         let mut to_end = HashSet::new();
-        while sum > limit
-            && let Some((size, inode)) = unended.pop()
-        {
-            sum -= size;
+        for (size, inode) in largest_above(unended, limit) {
             to_end.insert(inode);
             self.ended.note(&format!(
                 "a connection was ended that had sent {size} bytes of a message without its end: such messages may have the bytes of \
@@ -125,6 +120,20 @@ impl UnendedMessages {
     }
 }
 
+/// Return the largest messages, as few as possible, without which the others have at most `limit` bytes.
+fn largest_above(mut unended: Vec<(u64, Inode)>, limit: u64) -> Vec<(u64, Inode)> {
+    unended.sort_unstable();
+    let mut sum: u64 = unended.iter().map(|(size, _)| size).sum();
+    let mut largest = Vec::new();
+    while sum > limit
+        && let Some(message) = unended.pop()
+    {
+        sum -= message.0;
+        largest.push(message);
+    }
+    largest
+}
+
 /// Return the inode of a descriptor of this process.
 fn inode_of(descriptor: &str) -> Option<Inode> {
     fs::metadata(format!("/proc/self/fd/{descriptor}")).ok()?.ino().try_into().ok()
@@ -136,4 +145,20 @@ fn resident_bytes() -> Option<usize> {
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     let kilobytes: usize = line.split_whitespace().next()?.parse().ok()?;
     Some(kilobytes.saturating_mul(1_024))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_largest_messages_are_ended_until_the_others_are_within_the_limit() {
+        let unended = vec![(5, 1), (9, 2), (3, 3)];
+        let ended = |limit| largest_above(unended.clone(), limit);
+        assert_eq!(ended(17), []);
+        assert_eq!(ended(16), [(9, 2)]);
+        assert_eq!(ended(8), [(9, 2)]);
+        assert_eq!(ended(7), [(9, 2), (5, 1)]);
+        assert_eq!(ended(0), [(9, 2), (5, 1), (3, 3)]);
+    }
 }
