@@ -63,13 +63,13 @@ use std::process::ExitCode;
 use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use crate::failpoint;
+use crate::{failpoint, version};
 
 /// The exit status of a command with an invalid command line or configuration; clap uses the same.
 const USAGE: u8 = 2;
 
 #[derive(Debug, Parser)]
-#[command(name = "nowcast", version, about, max_term_width = 100, after_help = EXIT_CODES)]
+#[command(name = "nowcast", version, long_version = version::long(), about, max_term_width = 100, after_help = EXIT_CODES)]
 struct Cli {
     #[command(subcommand)]
     command: CliCommand,

@@ -3,6 +3,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod build_commit;
 mod decisions;
 mod forecast;
 mod fuzzing;

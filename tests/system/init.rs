@@ -28,7 +28,7 @@ fn succeeds(folder: &Path, arguments: &[&str]) -> String {
 }
 
 /// A new system with ports of its own, as other tests make systems at the same time, and with a schedule that launches nothing now.
-fn new_system(template: &str) -> tempfile::TempDir {
+pub(crate) fn new_system(template: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a folder");
     succeeds(folder.path(), &["init", "--template", template]);
     let file = folder.path().join("nowcast.yaml");

@@ -41,6 +41,8 @@ mod plain_worker;
 mod production;
 mod python_package;
 mod redelivery;
+#[cfg(feature = "system-tests")]
+mod release_packages;
 mod reload;
 mod resending;
 mod rewind;

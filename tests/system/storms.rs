@@ -130,6 +130,7 @@ fn a_client_that_never_reads_its_replies_costs_no_more_memory_than_its_requests_
     assert!(gained < 40_000, "{gained} kB");
 }
 
+#[cfg(feature = "failpoints")]
 #[test]
 fn a_client_that_sends_faster_than_the_broker_reads_has_to_wait() {
     let mut system = system().prepare();

@@ -1,8 +1,5 @@
 //! `warn at`: the manager warns of a message that will probably be late, from forecasts that a process of its own makes.
 
-use std::fs;
-use std::path::Path;
-
 use jiff::{SignedDuration, Timestamp, ToSpan, ZonedDateTime};
 use nowcast::store::forecast_file::StoredForecast;
 use rustix::process::Signal;
@@ -41,17 +38,6 @@ fn forecast_after(system: &System, moment: Timestamp) -> StoredForecast {
     })
 }
 
-/// Whether a process makes a forecast for the system.
-fn is_forecasting(system: &System) -> bool {
-    let folder = system.path("");
-    let is_its = |process: &Path| {
-        let line = fs::read_to_string(process.join("cmdline")).unwrap_or_default();
-        let is_here = fs::read_link(process.join("cwd")).is_ok_and(|cwd| folder.starts_with(cwd));
-        is_here && line.split('\0').nth(1) == Some("forecaster")
-    };
-    fs::read_dir("/proc").expect("processes").flatten().any(|process| is_its(&process.path()))
-}
-
 #[test]
 fn a_message_that_will_be_late_is_warned_of_once_over_the_death_of_the_manager() {
     let server = Server::web();
@@ -78,33 +64,86 @@ fn a_message_that_will_be_late_is_warned_of_once_over_the_death_of_the_manager()
     assert_eq!(server.bodies().len(), 1, "{:?}", server.bodies());
 }
 
-#[test]
-fn a_forecast_that_fails_delays_and_changes_nothing() {
-    for point in nowcast::failpoint::FORECASTER {
-        let mut system = expecting("");
-        system.set_env("FAILPOINTS", &format!("{point}=return"));
-        system.start_manager(&[]);
-        system.wait_for_log(
-            "manager",
-            "WARNING [manager] expected messages cannot be forecast, so nothing is warned of ahead (`warn at`): ",
-        );
-        system.works();
-        assert!(!system.log("manager").contains("at risk"), "{point}: {}", system.describe());
-        assert!(StoredForecast::read(&system.path("checklist.journal")).is_err(), "{point}");
-        assert!(!system.operation(&["status"]).1.contains("EXPECTED"), "{point}");
-    }
-}
+#[cfg(feature = "failpoints")]
+mod failpoints {
+    use std::fs;
+    use std::os::unix::process::ExitStatusExt;
+    use std::path::Path;
 
-#[test]
-fn a_forecast_that_hangs_ends_with_its_manager() {
-    for signal in [Signal::TERM, Signal::KILL] {
-        let mut system = expecting("");
-        system.set_env("FAILPOINTS", "forecaster: made=sleep(600000)");
-        system.start_manager(&[]);
-        system.wait_for("a forecast that hangs", || is_forecasting(&system).then_some(()));
-        system.works();
-        system.signal("manager", signal);
-        system.wait_for_end("manager");
-        system.wait_for("its end", || (!is_forecasting(&system)).then_some(()));
+    use jiff::Timestamp;
+    use nowcast::store::History;
+    use nowcast::store::forecast_file::StoredForecast;
+    use rustix::process::Signal;
+
+    use super::{expecting, forecast_after};
+    use crate::lost::failpoints::start_failing_manager;
+    use crate::support::system::System;
+
+    /// Whether a process makes a forecast for the system.
+    fn is_forecasting(system: &System) -> bool {
+        let folder = system.path("");
+        let is_its = |process: &Path| {
+            let line = fs::read_to_string(process.join("cmdline")).unwrap_or_default();
+            let is_here = fs::read_link(process.join("cwd")).is_ok_and(|cwd| folder.starts_with(cwd));
+            is_here && line.split('\0').nth(1) == Some("forecaster")
+        };
+        fs::read_dir("/proc").expect("processes").flatten().any(|process| is_its(&process.path()))
+    }
+
+    /// Replies and log lines follow the commit, so a manager that dies between them has recorded the warning without a line in its log.
+    #[test]
+    fn a_manager_that_dies_while_it_warns_has_recorded_the_warning_or_leaves_it_to_the_next_one() {
+        for (point, lines) in [("decided", 1), ("committed", 0), ("kept", 0)] {
+            let mut system = expecting("");
+            // The first batch says which rules are in force.
+            start_failing_manager(&mut system, &format!("manager: {point}=1*off->return"));
+            let status = system.wait_for_end("manager");
+            assert_eq!(status.signal(), Some(9), "{point}: {status} {}", system.describe());
+            let killed = Timestamp::now();
+            system.start_manager(&[]);
+            forecast_after(&system, killed);
+            system
+                .wait_for("attention", || system.operation(&["status"]).1.contains("AT RISK").then_some(()));
+            let history = History::open(&system.path("checklist.journal")).expect("the journal");
+            let expected = history.open_now().expect("what is open").expected;
+            assert_eq!(expected.iter().map(|expected| expected.at_risk.len()).sum::<usize>(), 1, "{point}");
+            assert_eq!(
+                system.log("manager").matches("is at risk").count(),
+                lines,
+                "{point}: {}",
+                system.describe()
+            );
+        }
+    }
+
+    #[test]
+    fn a_forecast_that_fails_delays_and_changes_nothing() {
+        for point in nowcast::failpoint::FORECASTER {
+            let mut system = expecting("");
+            system.set_env("FAILPOINTS", &format!("{point}=return"));
+            system.start_manager(&[]);
+            system.wait_for_log(
+                "manager",
+                "WARNING [manager] expected messages cannot be forecast, so nothing is warned of ahead (`warn at`): ",
+            );
+            system.works();
+            assert!(!system.log("manager").contains("at risk"), "{point}: {}", system.describe());
+            assert!(StoredForecast::read(&system.path("checklist.journal")).is_err(), "{point}");
+            assert!(!system.operation(&["status"]).1.contains("EXPECTED"), "{point}");
+        }
+    }
+
+    #[test]
+    fn a_forecast_that_hangs_ends_with_its_manager() {
+        for signal in [Signal::TERM, Signal::KILL] {
+            let mut system = expecting("");
+            system.set_env("FAILPOINTS", "forecaster: made=sleep(600000)");
+            system.start_manager(&[]);
+            system.wait_for("a forecast that hangs", || is_forecasting(&system).then_some(()));
+            system.works();
+            system.signal("manager", signal);
+            system.wait_for_end("manager");
+            system.wait_for("its end", || (!is_forecasting(&system)).then_some(()));
+        }
     }
 }

@@ -33,6 +33,22 @@ fn help_of_every_command() {
 }
 
 #[test]
+fn version() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let text = transcript(command(folder.path(), &["--version"]));
+    let (own, libraries) = text.split_once("\nlibraries: ").expect("a line of libraries");
+    let features = [("failpoints", cfg!(feature = "failpoints")), ("system-tests", cfg!(feature = "system-tests"))];
+    let features: Vec<&str> = features.iter().filter(|(_, is_on)| *is_on).map(|(name, _)| *name).collect();
+    let features = if features.is_empty() { "none".to_owned() } else { features.join(", ") };
+    let expected =
+        format!("$ nowcast --version\nnowcast {}\nfeatures: {features}", env!("CARGO_PKG_VERSION"));
+    assert_eq!(own, expected);
+    let libraries: Vec<&str> = libraries.trim_end().split(", ").collect();
+    let begins = ["ZeroMQ 4.", "Lua 5.4", "SQLite 3."];
+    assert!(libraries.iter().zip(begins).all(|(library, begin)| library.starts_with(begin)), "{libraries:?}");
+}
+
+#[test]
 fn no_snapshot_is_left_of_a_command_that_is_gone() {
     let expected: BTreeSet<String> = commands().iter().map(|words| snapshot_name(words)).collect();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/texts/snapshots");
