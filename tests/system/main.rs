@@ -30,6 +30,7 @@ mod joins;
 mod journal_command;
 mod launches;
 mod local_users;
+mod log_rotation;
 mod lost;
 mod managers;
 mod meeting;
