@@ -12,7 +12,7 @@ const GROUPS: [(&str, &[&str]); 8] = [
     ("History and output", &["runs", "messages", "tail"]),
     ("Rules", &["rules"]),
     ("Workers and their scripts", &["worker", "exec", "tell", "need", "fetch"]),
-    ("Daemons", &["broker", "manager", "scheduler", "log-aggregator"]),
+    ("Daemons", &["restart", "reload", "shutdown", "broker", "manager", "scheduler", "log-aggregator"]),
     ("Set up and maintain", &["init", "config", "doctor", "keys", "generate", "journal"]),
 ];
 

@@ -38,14 +38,18 @@ mod operate;
 mod pages;
 mod print;
 mod read_only;
+mod reload;
 mod requirements;
 mod rerun;
+mod restart;
 mod rewind;
 mod rules;
 mod runner;
 mod runs;
 mod scheduler;
 mod send;
+mod shutdown;
+mod started_by;
 mod states;
 mod status;
 mod table;
@@ -54,6 +58,7 @@ mod tell;
 mod terminal;
 mod times;
 mod up;
+mod up_request;
 mod why;
 mod words;
 mod worker;
@@ -86,6 +91,12 @@ enum CliCommand {
     Init(init::Args),
     /// Run the whole system; restart daemons that exit
     Up(up::Args),
+    /// Restart daemons; workers continue
+    Restart(restart::Args),
+    /// Let all daemons reload configuration and rules
+    Reload(reload::Args),
+    /// Stop the whole system; workers continue
+    Shutdown(shutdown::Args),
     /// Run the message broker
     Broker(broker::Args),
     /// Run the manager
@@ -217,6 +228,9 @@ fn command(command: CliCommand) -> ExitCode {
     match command {
         CliCommand::Init(args) => init::run(&args),
         CliCommand::Up(args) => up::run(&args),
+        CliCommand::Restart(args) => restart::run(&args),
+        CliCommand::Reload(args) => reload::run(&args),
+        CliCommand::Shutdown(args) => shutdown::run(&args),
         CliCommand::Broker(args) => broker::run(&args),
         CliCommand::Manager(args) => manager::run(&args),
         CliCommand::Scheduler(args) => scheduler::run(&args),

@@ -17,6 +17,7 @@ mod crowds;
 mod curve;
 mod cycles;
 mod descriptors;
+mod detached;
 mod distributed;
 mod ends;
 mod example;
