@@ -31,6 +31,7 @@ mod key_files;
 mod keys;
 mod launch;
 mod log_aggregator;
+mod logs;
 mod manager;
 mod messages;
 mod need;
@@ -131,6 +132,8 @@ enum CliCommand {
     Messages(messages::Args),
     /// Print the end of the output of a run
     Tail(tail::Args),
+    /// Show the log files of the system, also rotated ones
+    Logs(logs::Args),
     /// Launch a worker, now or later
     Launch(launch::Args),
     /// Launch the worker of a run again
@@ -247,6 +250,7 @@ fn command(command: CliCommand) -> ExitCode {
         CliCommand::Runs(args) => runs::run(&args),
         CliCommand::Messages(args) => messages::run(&args),
         CliCommand::Tail(args) => tail::run(&args),
+        CliCommand::Logs(args) => logs::run(&args),
         CliCommand::Rerun(args) => rerun::run(&args),
         CliCommand::Send(args) => send::run(&args),
         CliCommand::Checklist(args) => checklist::run(&args),

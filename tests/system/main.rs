@@ -32,6 +32,7 @@ mod journal_command;
 mod launches;
 mod local_users;
 mod log_rotation;
+mod logs;
 mod lost;
 mod managers;
 mod meeting;
