@@ -13,6 +13,8 @@ mod checklist_command;
 mod clock_steps;
 mod command_line;
 mod configuration;
+#[cfg(feature = "system-tests")]
+mod container;
 mod crowds;
 mod curve;
 mod cycles;
