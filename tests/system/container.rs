@@ -70,7 +70,10 @@ fn image() -> PathBuf {
     let (from, to) =
         the("COPY").rsplit_once(' ').map(|(from, to)| (from.to_owned(), to.to_owned())).expect("two paths");
     assert_eq!(from, "--from=build /src/target/release/nowcast");
-    fs::copy(NOWCAST, root.join(to.trim_start_matches('/'))).expect("copied");
+    let program = root.join(to.trim_start_matches('/'));
+    // An earlier container may still run it.
+    let _ = fs::remove_file(&program);
+    fs::copy(NOWCAST, program).expect("copied");
     root
 }
 
