@@ -43,7 +43,7 @@ use crate::net::socket::Frames;
 use crate::net::watch::WakeOn;
 use crate::net::{ConnectionWatch, ManagerIdentity, socket};
 use crate::orphans;
-use crate::service_manager::ServiceManager;
+use crate::service_manager::{ACCEPTED, ServiceManager};
 use crate::signals::Signals;
 use nowcast_core::Signal;
 use pylogging::{Level, Logger};
@@ -278,7 +278,11 @@ impl Broker {
             for signal in taken {
                 self.log.info(signal.log_text());
                 match signal {
-                    Signal::Hangup => self.reload(reload_config),
+                    Signal::Hangup => {
+                        self.service_manager.reloading();
+                        let result = self.reload(reload_config);
+                        self.service_manager.reloaded(&result.map(|()| ACCEPTED.to_owned()));
+                    }
                     Signal::Interrupt | Signal::Terminate => return self.drain(signals),
                 }
             }
@@ -516,25 +520,29 @@ impl Broker {
         Ok(())
     }
 
-    fn reload(&mut self, reload_config: ReloadConfig) {
+    /// Reload the configuration. Return what was refused.
+    fn reload(&mut self, reload_config: ReloadConfig) -> Result<(), String> {
         // Log files are opened again.
         self.descriptors.lend(u64::MAX);
-        let Some(config) = reload_config() else { return };
+        let config = reload_config()?;
         self.redeliver = config.redeliver;
         self.has_many_managers = config.has_many_managers;
         // libzmq's limit stays.
         let message_size = self.limits.message_size;
         self.limits = WireLimits { message_size, ..config.security.limits };
+        let mut refused = Vec::new();
         if let Err(error) = self.access.reload(&config) {
-            self.log.error(format_args!("{error}. The keys that were authorized before stay so"));
+            refused.push(format!("{error}. The keys that were authorized before stay so"));
         }
         if self.journal != config.journal.folder {
             self.journal.clone_from(&config.journal.folder);
             self.note = StateNote::new();
         }
         if let Err(error) = self.bind_ports(&config) {
-            self.log.error(format_args!("{error}. The ports that were bound before stay as they are"));
+            refused.push(format!("{error}. The ports that were bound before stay as they are"));
         }
+        refused.iter().for_each(|text| self.log.error(text));
+        if refused.is_empty() { Ok(()) } else { Err(refused.join("\n")) }
     }
 
     /// Return the replies to open requests before the broker ends; a second signal ends it at once.

@@ -14,7 +14,7 @@ use crate::net::curve::{self, CurveServer, KeyError};
 use crate::net::port_access;
 use crate::net::rare_line::RareLine;
 use crate::net::{MonitoredSocket, socket};
-use crate::service_manager::ServiceManager;
+use crate::service_manager::{ACCEPTED, ServiceManager};
 use crate::signals::Signals;
 use crate::store::Presence;
 use nowcast_core::Signal;
@@ -139,13 +139,9 @@ impl Aggregator {
                 self.log.info(signal.log_text());
                 match signal {
                     Signal::Hangup => {
-                        if let Some(config) = reload_config() {
-                            if self.curve != config.zmq.curve {
-                                port_access::takes_a_restart(&self.log, "curve:", "the log aggregator");
-                            }
-                            self.disconnect_rejected();
-                            self.connect(&config);
-                        }
+                        service_manager.reloading();
+                        let result = reload_config().map(|config| self.take_configuration(&config));
+                        service_manager.reloaded(&result.map(|()| ACCEPTED.to_owned()));
                     }
                     Signal::Interrupt | Signal::Terminate => return self.receive_last(),
                 }
@@ -153,6 +149,14 @@ impl Aggregator {
             self.note_handshakes()?;
             self.receive()?;
         }
+    }
+
+    fn take_configuration(&mut self, config: &Config) {
+        if self.curve != config.zmq.curve {
+            port_access::takes_a_restart(&self.log, "curve:", "the log aggregator");
+        }
+        self.disconnect_rejected();
+        self.connect(config);
     }
 
     /// Log it if a publisher does not let this program connect. Our own publishers end the handshake then, and `libzmq` tries again. After an

@@ -22,7 +22,7 @@ use crate::control::call::{Call, CallError, call_within};
 use crate::launch::{self, RunLocation, WatchedProcesses};
 use crate::net::socket;
 use crate::process::machine;
-use crate::service_manager::ServiceManager;
+use crate::service_manager::{ACCEPTED, ServiceManager};
 use crate::signals::Signals;
 use crate::store::journal::JournalError;
 use crate::store::{History, Presence};
@@ -124,13 +124,9 @@ impl Scheduler {
                 self.log.info(signal.log_text());
                 match signal {
                     Signal::Hangup => {
-                        if let Some(config) = reload_config() {
-                            self.config = config;
-                            self.workers.withhold(&self.config.notifications.secret_variables);
-                            let scheduled = &self.config.scheduled;
-                            self.plan.iter_mut().for_each(|plan| plan.update(scheduled, Timestamp::now()));
-                            self.log_schedule();
-                        }
+                        service_manager.reloading();
+                        let result = reload_config().map(|config| self.take_configuration(config));
+                        service_manager.reloaded(&result.map(|()| ACCEPTED.to_owned()));
                     }
                     Signal::Interrupt | Signal::Terminate => return Ok(()),
                 }
@@ -154,6 +150,14 @@ impl Scheduler {
             service_manager.keep_alive();
             self.wait(signals, service_manager.due().map_or(pause, |due| due.min(pause)))?;
         }
+    }
+
+    fn take_configuration(&mut self, config: Config) {
+        self.config = config;
+        self.workers.withhold(&self.config.notifications.secret_variables);
+        let scheduled = &self.config.scheduled;
+        self.plan.iter_mut().for_each(|plan| plan.update(scheduled, Timestamp::now()));
+        self.log_schedule();
     }
 
     /// Make the plan from the last launches of the manager. Return false while they cannot be read.

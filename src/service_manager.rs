@@ -1,9 +1,29 @@
-//! [`ServiceManager`]: notifies systemd when a daemon is ready, and sends the keep-alives of its watchdog. Without systemd it does nothing, and it never fails.
+//! [`ServiceManager`]: notifies systemd or `nowcast up` when a daemon is ready and of the result of its reload, and sends the keep-alives of systemd's
+//! watchdog. Without either it does nothing, and it never fails.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use sd_notify::NotifyState;
+use serde::{Deserialize, Serialize};
+
+/// The variable of a notification that has a [`ReloadResult`]. systemd ignores variables that begin so.
+pub const RELOAD_RESULT: &str = "X_NOWCAST_RELOAD";
+
+/// The most characters of a result: a datagram has a limit of about 200 kB.
+const MAX_RESULT: usize = 8_000;
+
+/// The result of a daemon's reload.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReloadResult {
+    /// Whether all was accepted.
+    pub done: bool,
+    /// What is in force now, or what was refused and why.
+    pub text: String,
+}
+
+/// What a daemon has accepted that has nothing but its configuration to reload.
+pub const ACCEPTED: &str = "configuration accepted";
 
 /// How a daemon reports to the service manager that started it, by `NOTIFY_SOCKET` and `WATCHDOG_USEC`.
 #[derive(Debug)]
@@ -25,6 +45,25 @@ impl ServiceManager {
     pub fn ready(&self) {
         // If systemd cannot be reached, only the notification is lost.
         let _ = sd_notify::notify(&[NotifyState::Ready]);
+        self.last.set(Some(Instant::now()));
+    }
+
+    /// Notify that the daemon reloads its configuration. [`Self::reloaded`] must follow.
+    pub fn reloading(&self) {
+        if let Ok(now) = NotifyState::monotonic_usec_now() {
+            let _ = sd_notify::notify(&[NotifyState::Reloading, now]);
+        }
+    }
+
+    /// Notify that the daemon serves requests again after a reload, with what was accepted or refused.
+    pub fn reloaded(&self, result: &Result<String, String>) {
+        let text = match result {
+            Ok(text) | Err(text) => text.chars().take(MAX_RESULT).collect(),
+        };
+        let result = ReloadResult { done: result.is_ok(), text };
+        let json = serde_json::to_string(&result).unwrap_or_default();
+        let result = format!("{RELOAD_RESULT}={json}");
+        let _ = sd_notify::notify(&[NotifyState::Ready, NotifyState::Custom(&result)]);
         self.last.set(Some(Instant::now()));
     }
 

@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 
-use nowcast::control::{Call, Control};
+use nowcast::control::{Call, Control, Listener};
 use nowcast_core::{Answer, Event};
 use tempfile::TempDir;
 
@@ -44,7 +44,7 @@ pub fn check(data: &[u8]) {
 impl Socket {
     fn bind() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let control = Control::bind(folder.path()).expect("a control socket");
+        let control = Control::bind(folder.path(), Listener::Manager).expect("a control socket");
         Self { folder, control }
     }
 
@@ -52,7 +52,7 @@ impl Socket {
     fn serve(&mut self, request: &[u8], system: &mut System) {
         let mut operator = UnixStream::connect(self.folder.path().join("control")).expect("a connection");
         operator.write_all(&[request, b"\n"].concat()).expect("room for a short request");
-        let expected = match self.control.receive().as_slice() {
+        let expected = match self.control.receive::<nowcast_core::Command>().as_slice() {
             [] => None,
             [(id, call)] => {
                 let answer = answer(call, system);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import sys
@@ -13,7 +14,7 @@ import yaml
 from system import System, free_port, without_times
 
 from nowcast_worker import Config
-from nowcast_worker.logs import log_addresses
+from nowcast_worker.logs import log_addresses, set_up
 
 LOGGING = """
 aggregator:
@@ -106,6 +107,19 @@ def test_a_worker_without_a_free_port_shows_its_lines_on_standard_error(system: 
     )
     assert f"WARNING [toil] {free} (zmq: ports: logging)\n" in log
     assert "INFO [toil] well done" in log
+
+
+def test_a_worker_follows_the_rotation_of_the_default_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NOWCAST_LOGS", str(tmp_path))
+    (tmp_path / "nowcast.yaml").write_text("message registry: {workers: {plot: }}")
+    config = Config()
+    config.load(tmp_path / "nowcast.yaml")
+    set_up(config, "plot", debug=False)
+    logging.getLogger("plot").info("before")
+    (tmp_path / "nowcast.log").rename(tmp_path / "nowcast.log.1")
+    logging.getLogger("plot").info("after")
+    assert (tmp_path / "nowcast.log.1").read_text().endswith("INFO [plot] before\n")
+    assert (tmp_path / "nowcast.log").read_text().endswith("INFO [plot] after\n")
 
 
 def test_debug_publishes_nothing_and_binds_no_port(system: System) -> None:

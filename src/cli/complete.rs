@@ -8,6 +8,7 @@ use clap_complete::CompleteEnv;
 use clap_complete::engine::{ArgValueCompleter, CompletionCandidate, ValueCompleter};
 
 use super::config_file;
+use super::restart::DAEMONS;
 use crate::config::{self, Config};
 use crate::store::History;
 use crate::store::journal::RunFilter;
@@ -34,6 +35,7 @@ enum Named {
     MessageType,
     Host,
     Cycle,
+    DaemonOrWorker,
 }
 
 impl Named {
@@ -41,6 +43,7 @@ impl Named {
         let value =
             argument.get_value_names().and_then(|names| names.first()).map(clap::builder::Str::as_str);
         match (argument.get_id().as_str(), value.unwrap_or_default()) {
+            (_, "DAEMON|WORKER") => Some(Self::DaemonOrWorker),
             (_, "RUN|WORKER" | "NUMBER|WORKER") => Some(Self::RunOrWorker),
             (_, "RUN") => Some(Self::Run),
             (_, "MESSAGE") => Some(Self::ParkedMessage),
@@ -57,6 +60,7 @@ impl Named {
         let history = || History::open(&config.journal.folder).ok();
         Some(match self {
             Self::Worker => workers(&config),
+            Self::DaemonOrWorker => DAEMONS.into_iter().map(candidate).chain(workers(&config)).collect(),
             Self::Run => runs(&history()?),
             Self::RunOrWorker => {
                 let of_runs = history().as_ref().map(runs).unwrap_or_default();

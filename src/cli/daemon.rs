@@ -53,24 +53,26 @@ fn set_up_as(role: Role, args: &Args, log: &Logger) -> Result<(Config, Signals),
     Ok((config, signals))
 }
 
-/// Reload the configuration on SIGHUP. If it is invalid, log the reason and return `None`: the previous configuration
+/// Reload the configuration on SIGHUP. If it is invalid, log the reason and return it: the previous configuration
 /// stays in force.
-pub(super) fn reload(file: &Path, log: &Logger) -> Option<Config> {
+pub(super) fn reload(file: &Path, log: &Logger) -> Result<Config, String> {
     reload_as(Role::Daemon, file, log)
 }
 
 /// Reload the configuration of the log aggregator in the same way.
-pub(super) fn reload_aggregator(file: &Path, log: &Logger) -> Option<Config> {
+pub(super) fn reload_aggregator(file: &Path, log: &Logger) -> Result<Config, String> {
     reload_as(Role::Aggregator, file, log)
 }
 
-fn reload_as(role: Role, file: &Path, log: &Logger) -> Option<Config> {
+fn reload_as(role: Role, file: &Path, log: &Logger) -> Result<Config, String> {
     let refuse = |error: &dyn Display| {
-        log.critical(format_args!("the new configuration is refused, the old one stays:\n{error}"));
+        let text = format!("the new configuration is refused, the old one stays:\n{error}");
+        log.critical(&text);
+        text
     };
-    let (config, problems) = config::load(file).map_err(|error| refuse(&error)).ok()?;
-    start_logging(role, &config, &problems, log).map_err(|error| refuse(&error)).ok()?;
-    Some(config)
+    let (config, problems) = config::load(file).map_err(|error| refuse(&error))?;
+    start_logging(role, &config, &problems, log).map_err(|error| refuse(&error))?;
+    Ok(config)
 }
 
 fn start_logging(

@@ -9,10 +9,10 @@ const GROUPS: [(&str, &[&str]); 8] = [
     ("Start here", &["up", "status", "why", "launch", "rules check"]),
     ("Operate", &["send", "retry", "rerun", "ack", "kill", "hold", "release", "discard", "checklist"]),
     ("Cycles", &["cycles", "cycle", "forecast", "backfill"]),
-    ("History and output", &["runs", "messages", "tail"]),
+    ("History and output", &["runs", "messages", "tail", "logs"]),
     ("Rules", &["rules"]),
     ("Workers and their scripts", &["worker", "exec", "tell", "need", "fetch"]),
-    ("Daemons", &["broker", "manager", "scheduler", "log-aggregator"]),
+    ("Daemons", &["restart", "reload", "shutdown", "broker", "manager", "scheduler", "log-aggregator"]),
     ("Set up and maintain", &["init", "config", "doctor", "keys", "generate", "journal"]),
 ];
 

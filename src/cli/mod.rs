@@ -31,6 +31,7 @@ mod key_files;
 mod keys;
 mod launch;
 mod log_aggregator;
+mod logs;
 mod manager;
 mod messages;
 mod need;
@@ -38,14 +39,18 @@ mod operate;
 mod pages;
 mod print;
 mod read_only;
+mod reload;
 mod requirements;
 mod rerun;
+mod restart;
 mod rewind;
 mod rules;
 mod runner;
 mod runs;
 mod scheduler;
 mod send;
+mod shutdown;
+mod started_by;
 mod states;
 mod status;
 mod table;
@@ -54,6 +59,7 @@ mod tell;
 mod terminal;
 mod times;
 mod up;
+mod up_request;
 mod why;
 mod words;
 mod worker;
@@ -86,6 +92,12 @@ enum CliCommand {
     Init(init::Args),
     /// Run the whole system; restart daemons that exit
     Up(up::Args),
+    /// Restart daemons; workers continue
+    Restart(restart::Args),
+    /// Let all daemons reload configuration and rules
+    Reload(reload::Args),
+    /// Stop the whole system; workers continue
+    Shutdown(shutdown::Args),
     /// Run the message broker
     Broker(broker::Args),
     /// Run the manager
@@ -120,6 +132,8 @@ enum CliCommand {
     Messages(messages::Args),
     /// Print the end of the output of a run
     Tail(tail::Args),
+    /// Show the log files of the system, also rotated ones
+    Logs(logs::Args),
     /// Launch a worker, now or later
     Launch(launch::Args),
     /// Launch the worker of a run again
@@ -217,6 +231,9 @@ fn command(command: CliCommand) -> ExitCode {
     match command {
         CliCommand::Init(args) => init::run(&args),
         CliCommand::Up(args) => up::run(&args),
+        CliCommand::Restart(args) => restart::run(&args),
+        CliCommand::Reload(args) => reload::run(&args),
+        CliCommand::Shutdown(args) => shutdown::run(&args),
         CliCommand::Broker(args) => broker::run(&args),
         CliCommand::Manager(args) => manager::run(&args),
         CliCommand::Scheduler(args) => scheduler::run(&args),
@@ -233,6 +250,7 @@ fn command(command: CliCommand) -> ExitCode {
         CliCommand::Runs(args) => runs::run(&args),
         CliCommand::Messages(args) => messages::run(&args),
         CliCommand::Tail(args) => tail::run(&args),
+        CliCommand::Logs(args) => logs::run(&args),
         CliCommand::Rerun(args) => rerun::run(&args),
         CliCommand::Send(args) => send::run(&args),
         CliCommand::Checklist(args) => checklist::run(&args),

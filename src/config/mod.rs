@@ -46,6 +46,6 @@ pub use scheduled::{CatchUp, ScheduledWorker};
 pub use security::{AllowedNetworks, CurveSettings, Port, SecuritySettings, WireLimits};
 pub use times::Times;
 
-/// A function that daemons call first on SIGHUP. It reloads the configuration and sets up logging from it, or returns
-/// `None` if the new configuration is refused and the previous one stays.
-pub type ReloadConfig<'a> = &'a mut dyn FnMut() -> Option<Config>;
+/// A function that daemons call first on SIGHUP. It reloads the configuration and sets up logging from it, or returns why
+/// the new configuration is refused; the previous one then stays.
+pub type ReloadConfig<'a> = &'a mut dyn FnMut() -> Result<Config, String>;

@@ -1,7 +1,8 @@
-//! The operators' end of the control socket: sends a request to the manager and waits for the answer.
+//! The operators' end of a control socket: sends a request to the manager, or to `nowcast up`, and waits for the answer.
 //!
 //! It never decides anything, and never waits without a timeout.
 
+use std::fmt;
 use std::fs;
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -9,12 +10,39 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use nowcast_core::{Answer, Command};
 
-/// The socket's name in the journal's folder.
-pub(super) const NAME: &str = "control";
+/// A process that listens on a control socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Listener {
+    /// The manager.
+    Manager,
+    /// `nowcast up`.
+    Up,
+}
+
+impl Listener {
+    /// Return the socket's name in the journal's folder.
+    #[must_use]
+    pub fn socket(self) -> &'static str {
+        match self {
+            Self::Manager => "control",
+            Self::Up => "up-control",
+        }
+    }
+}
+
+impl fmt::Display for Listener {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::Manager => "the manager",
+            Self::Up => "\"nowcast up\"",
+        })
+    }
+}
 
 /// The answer of a manager that works to a health check. Another answer tells what it lacks.
 pub const WORKS: &str = "the manager works";
@@ -27,11 +55,22 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The request that an operator's command sends.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Call {
+pub struct Call<C = Command> {
     /// The user's name.
     pub user: String,
     /// The command; `None` for a health check.
-    pub command: Option<Command>,
+    pub command: Option<C>,
+}
+
+/// Why an exchange over a control socket failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ExchangeError {
+    /// No process listens on the socket.
+    #[error("{0}")]
+    NoListener(io::Error),
+    /// The listener exited or did not answer in time.
+    #[error("{0}")]
+    NoAnswer(String),
 }
 
 /// Why there is no answer of the manager.
@@ -69,9 +108,26 @@ pub fn call(folder: &Path, call: &Call) -> Result<Answer, CallError> {
 /// # Errors
 /// See [`call`].
 pub fn call_within(folder: &Path, call: &Call, timeout: Duration) -> Result<Answer, CallError> {
-    let mut stream =
-        connect(folder).map_err(|error| CallError::NoManager { path: folder.join(NAME), error })?;
-    let no_answer = |error: &dyn std::fmt::Display| CallError::NoAnswer(error.to_string());
+    exchange(folder, Listener::Manager, call, timeout).map_err(|error| match error {
+        ExchangeError::NoListener(error) => {
+            CallError::NoManager { path: folder.join(Listener::Manager.socket()), error }
+        }
+        ExchangeError::NoAnswer(why) => CallError::NoAnswer(why),
+    })
+}
+
+/// Send a request to a listener whose socket is in `folder`, and return its answer.
+///
+/// # Errors
+/// The listener cannot be reached or does not answer.
+pub fn exchange<C: Serialize, A: DeserializeOwned>(
+    folder: &Path,
+    listener: Listener,
+    call: &Call<C>,
+    timeout: Duration,
+) -> Result<A, ExchangeError> {
+    let mut stream = connect(folder, listener).map_err(ExchangeError::NoListener)?;
+    let no_answer = |error: &dyn fmt::Display| ExchangeError::NoAnswer(error.to_string());
     let failed = |error: &io::Error| match error.kind() {
         ErrorKind::WouldBlock | ErrorKind::TimedOut => {
             no_answer(&format_args!("for {} s", timeout.as_secs()))
@@ -91,8 +147,8 @@ pub fn call_within(folder: &Path, call: &Call, timeout: Duration) -> Result<Answ
     serde_json::from_slice(&answer).map_err(|_| no_answer(&"it closed the connection"))
 }
 
-fn connect(folder: &Path) -> io::Result<UnixStream> {
-    let (_handle, short) = short_path(folder)?;
+fn connect(folder: &Path, listener: Listener) -> io::Result<UnixStream> {
+    let (_handle, short) = short_path(folder, listener.socket())?;
     UnixStream::connect(short)
 }
 
@@ -123,10 +179,10 @@ pub fn service(folder: &Path) -> Service {
     }
 }
 
-/// Return a short path of the socket: a socket's address has room for 107 bytes only. The path is valid as long as the
+/// Return a short path of a socket: a socket's address has room for 107 bytes only. The path is valid in this process, as long as the
 /// handle lives.
-pub(super) fn short_path(folder: &Path) -> io::Result<(OwnedFd, PathBuf)> {
+pub(super) fn short_path(folder: &Path, socket: &str) -> io::Result<(OwnedFd, PathBuf)> {
     let handle = OwnedFd::from(fs::File::open(folder)?);
-    let path = PathBuf::from(format!("/proc/self/fd/{}/{NAME}", handle.as_raw_fd()));
+    let path = PathBuf::from(format!("/proc/self/fd/{}/{socket}", handle.as_raw_fd()));
     Ok((handle, path))
 }

@@ -1,6 +1,6 @@
-//! The manager's end of the control socket: operators' requests and the manager's answers, a line of JSON each.
+//! The listeners' end of a control socket: operators' requests and the answers of the manager, or of `nowcast up`, a line of JSON each.
 //!
-//! It is a Unix socket that only the manager's own user can reach; [`call`] is the other end. It never decides anything,
+//! It is a Unix socket that only the listener's own user can reach; [`call`] is the other end. It never decides anything,
 //! and no connection makes the others wait.
 
 pub mod call;
@@ -15,15 +15,14 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use nix::sys::socket::{getsockopt, sockopt};
+use serde::Serialize;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use zmq::{POLLIN, PollItem};
 
 use crate::private_folder::is_foreign;
-pub use call::{Call, CallError};
-use call::{NAME, short_path};
+use call::short_path;
+pub use call::{Call, CallError, Listener};
 use nowcast_core::{Answer, CallId};
-
-/// How the name of the folder begins in which the socket is bound. One that stays after a kill is removed by the next manager.
-const PRIVATE_FOLDER: &str = ".control-";
 
 /// The size limit of a request in bytes.
 const MAX_REQUEST: usize = 16_000_000;
@@ -50,10 +49,11 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 /// The interval at which the socket's file is checked: it may have been removed.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The manager's end of the control socket.
+/// A listener's end of its control socket.
 #[derive(Debug)]
 pub struct Control {
     folder: PathBuf,
+    of: Listener,
     listener: UnixListener,
     /// The device and inode of the socket's file.
     identity: (u64, u64),
@@ -77,16 +77,17 @@ struct OperatorConnection {
 }
 
 impl Control {
-    /// Make the socket in the journal's folder. The socket of a previous manager is removed: only the manager that holds
-    /// the journal's lock comes here.
+    /// Make the socket in the journal's folder. The socket of a previous listener is removed: only the one that holds
+    /// its lock comes here.
     ///
     /// # Errors
     /// The socket cannot be made.
-    pub fn bind(folder: &Path) -> io::Result<Self> {
-        remove_left_folders(folder);
-        let (listener, identity) = listen(folder)?;
+    pub fn bind(folder: &Path, of: Listener) -> io::Result<Self> {
+        remove_left_folders(folder, of);
+        let (listener, identity) = listen(folder, of)?;
         Ok(Self {
             folder: folder.to_owned(),
+            of,
             listener,
             identity,
             checked_at: Instant::now(),
@@ -106,12 +107,12 @@ impl Control {
         self.checked_at = Instant::now();
         self.connections
             .retain(|_, connection| connection.has_request || connection.since.elapsed() < REQUEST_TIMEOUT);
-        let path = self.folder.join(NAME);
+        let path = self.folder.join(self.of.socket());
         if fs::symlink_metadata(path).is_ok_and(|found| identity(&found) == self.identity) {
             self.is_lost = false;
             return None;
         }
-        match listen(&self.folder) {
+        match listen(&self.folder, self.of) {
             Ok((listener, identity)) => {
                 (self.listener, self.identity, self.is_lost) = (listener, identity, false);
                 Some(Ok(()))
@@ -137,7 +138,7 @@ impl Control {
     }
 
     /// Return the requests that have come. Invalid ones are answered at once.
-    pub fn receive(&mut self) -> Vec<(CallId, Call)> {
+    pub fn receive<C: DeserializeOwned>(&mut self) -> Vec<(CallId, Call<C>)> {
         self.accept();
         let mut calls = Vec::new();
         let mut refused = Vec::new();
@@ -154,7 +155,7 @@ impl Control {
         });
         for (id, why) in refused {
             let text =
-                format!("the manager cannot read the request; are the versions of both the same? {why}");
+                format!("{} cannot read the request; are the versions of both the same? {why}", self.of);
             self.answer(id, &Answer::refused(text));
         }
         calls.sort_by_key(|(id, _)| *id);
@@ -201,22 +202,26 @@ impl Control {
 
     /// Refuse every request that has come, with a reason.
     pub fn refuse_all(&mut self, why: &str) {
-        for (id, _) in self.receive() {
+        for (id, _) in self.receive::<IgnoredAny>() {
             self.answer(id, &Answer { is_undecided: true, ..Answer::refused(why) });
         }
     }
 
-    /// Answer a request. An operator's command that has gone, or does not read, does not get the answer.
+    /// Answer a request.
     pub fn answer(&mut self, id: CallId, answer: &Answer) {
-        let Some(mut connection) = self.connections.remove(&id) else { return };
         let mut answer = answer.clone();
         if answer.text.len() > MAX_ANSWER {
             answer.text = answer.text.chars().take(MAX_ANSWER / 4).collect();
             answer.text.push_str("\n… (the rest is in the log)");
         }
-        if let Ok(mut line) = serde_json::to_vec(&answer) {
+        self.send(id, &answer);
+    }
+
+    /// Send an answer. An operator's command that has gone, or does not read, does not get it.
+    pub fn send(&mut self, id: CallId, answer: &impl Serialize) {
+        let Some(mut connection) = self.connections.remove(&id) else { return };
+        if let Ok(mut line) = serde_json::to_vec(answer) {
             line.push(b'\n');
-            // The journal has the answer, too.
             let _ = connection.stream.write_all(&line);
         }
     }
@@ -257,27 +262,32 @@ fn is_allowed(stream: &UnixStream) -> bool {
     getsockopt(stream, sockopt::PeerCredentials).is_ok_and(|credentials| !is_foreign(credentials.uid()))
 }
 
-fn listen(folder: &Path) -> io::Result<(UnixListener, (u64, u64))> {
+fn listen(folder: &Path, of: Listener) -> io::Result<(UnixListener, (u64, u64))> {
     // Bound in a folder that only this user can reach: until its mode is set, the socket has that of the umask.
     let private = tempfile::Builder::new()
-        .prefix(PRIVATE_FOLDER)
+        .prefix(&private_folder(of))
         .permissions(fs::Permissions::from_mode(0o700))
         .tempdir_in(folder)?;
-    let (_handle, path) = short_path(private.path())?;
+    let (_handle, path) = short_path(private.path(), of.socket())?;
     let listener = UnixListener::bind(path)?;
-    let bound = private.path().join(NAME);
+    let bound = private.path().join(of.socket());
     fs::set_permissions(&bound, fs::Permissions::from_mode(0o600))?;
     listener.set_nonblocking(true)?;
-    let file = folder.join(NAME);
-    // This replaces the socket of an earlier manager.
+    let file = folder.join(of.socket());
+    // This replaces the socket of an earlier listener.
     fs::rename(bound, &file)?;
     Ok((listener, identity(&fs::symlink_metadata(file)?)))
 }
 
-/// Remove the private folders of managers that were killed while they made their socket.
-fn remove_left_folders(folder: &Path) {
+/// Return how the name of the folder begins in which a socket is bound.
+fn private_folder(of: Listener) -> String {
+    format!(".{}-", of.socket())
+}
+
+/// Remove the private folders of listeners that were killed while they made their socket.
+fn remove_left_folders(folder: &Path, of: Listener) {
     for file in fs::read_dir(folder).into_iter().flatten().flatten() {
-        if file.file_name().to_string_lossy().starts_with(PRIVATE_FOLDER) {
+        if file.file_name().to_string_lossy().starts_with(&private_folder(of)) {
             let _ = fs::remove_dir_all(file.path());
         }
     }
@@ -297,13 +307,15 @@ mod tests {
     use super::*;
     use nowcast_core::{Command, Number};
 
+    const OF: Listener = Listener::Manager;
+
     fn kill() -> Call {
         Call { user: "ana".into(), command: Some(Command::Kill { run: Number(7) }) }
     }
 
     /// A connection that has sent this.
     fn connected(folder: &Path, text: &[u8]) -> UnixStream {
-        let mut stream = UnixStream::connect(folder.join(NAME)).unwrap();
+        let mut stream = UnixStream::connect(folder.join(OF.socket())).unwrap();
         stream.write_all(text).unwrap();
         stream
     }
@@ -313,7 +325,7 @@ mod tests {
         loop {
             let mut items = control.poll_items();
             crate::net::socket::poll(&mut items, 10_000).unwrap();
-            let calls = control.receive();
+            let calls: Vec<(CallId, Call)> = control.receive();
             if !calls.is_empty() {
                 return calls;
             }
@@ -325,8 +337,8 @@ mod tests {
         let parent = tempfile::tempdir().unwrap();
         let folder = parent.path().join("x".repeat(200));
         fs::create_dir(&folder).unwrap();
-        let mut control = Control::bind(&folder).unwrap();
-        let mode = fs::metadata(folder.join(NAME)).unwrap().permissions().mode();
+        let mut control = Control::bind(&folder, OF).unwrap();
+        let mode = fs::metadata(folder.join(OF.socket())).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         let calling = std::thread::spawn(move || call(&folder, &kill()));
         let calls = serve(&mut control);
@@ -347,10 +359,10 @@ mod tests {
     #[test]
     fn an_invalid_request_is_answered_and_does_not_affect_others() {
         let folder = tempfile::tempdir().unwrap();
-        let mut control = Control::bind(folder.path()).unwrap();
-        let mut garbage = UnixStream::connect(folder.path().join(NAME)).unwrap();
+        let mut control = Control::bind(folder.path(), OF).unwrap();
+        let mut garbage = UnixStream::connect(folder.path().join(OF.socket())).unwrap();
         garbage.write_all(b"{\"user\": 5}\n").unwrap();
-        let closed = UnixStream::connect(folder.path().join(NAME)).unwrap();
+        let closed = UnixStream::connect(folder.path().join(OF.socket())).unwrap();
         drop(closed);
         let path = folder.path().to_owned();
         let calling = std::thread::spawn(move || call(&path, &kill()));
@@ -365,8 +377,8 @@ mod tests {
     #[test]
     fn a_socket_that_is_removed_is_made_again() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join(NAME);
-        let mut control = Control::bind(folder.path()).unwrap();
+        let path = folder.path().join(OF.socket());
+        let mut control = Control::bind(folder.path(), OF).unwrap();
         let maintain = |control: &mut Control| {
             control.checked_at = Instant::now().checked_sub(CHECK_INTERVAL).unwrap();
             control.maintain().map(|made| made.is_ok())
@@ -386,7 +398,7 @@ mod tests {
     #[test]
     fn connections_without_a_request_are_closed_and_those_that_wait_for_an_answer_are_kept() {
         let folder = tempfile::tempdir().unwrap();
-        let mut control = Control::bind(folder.path()).unwrap();
+        let mut control = Control::bind(folder.path(), OF).unwrap();
         let connect = |text: &[u8]| connected(folder.path(), text);
         let _half: Vec<UnixStream> = (0..MAX_CONNECTIONS - 1).map(|_| connect(b"{\"user\":")).collect();
         let _whole = connect(b"{\"user\": \"ana\", \"command\": null}\n");
@@ -404,7 +416,7 @@ mod tests {
     #[test]
     fn silent_connections_and_half_requests_do_not_delay_a_request() {
         let folder = tempfile::tempdir().unwrap();
-        let mut control = Control::bind(folder.path()).unwrap();
+        let mut control = Control::bind(folder.path(), OF).unwrap();
         let connect = |text: &[u8]| connected(folder.path(), text);
         let waiting: Vec<UnixStream> =
             (0..10).map(|_| connect(b"{\"user\": \"ana\", \"command\": null}\n")).collect();
@@ -431,14 +443,14 @@ mod tests {
     #[test]
     fn a_long_request_is_read_in_turns() {
         let folder = tempfile::tempdir().unwrap();
-        let mut control = Control::bind(folder.path()).unwrap();
-        let mut stream = UnixStream::connect(folder.path().join(NAME)).unwrap();
+        let mut control = Control::bind(folder.path(), OF).unwrap();
+        let mut stream = UnixStream::connect(folder.path().join(OF.socket())).unwrap();
         let user = "x".repeat(5 * TURN);
         let line = format!("{{\"user\": \"{user}\", \"command\": null}}\n");
         let writing = std::thread::spawn(move || stream.write_all(line.as_bytes()).map(|()| stream));
         let (mut turns, mut before) = (0, 0);
         let calls = loop {
-            let calls = control.receive();
+            let calls: Vec<(CallId, Call)> = control.receive();
             if !calls.is_empty() {
                 break calls;
             }
@@ -460,7 +472,7 @@ mod tests {
         let watch = inotify::init(inotify::CreateFlags::NONBLOCK).unwrap();
         let flags = inotify::WatchFlags::CREATE | inotify::WatchFlags::MOVED_TO;
         inotify::add_watch(&watch, folder.path(), flags).unwrap();
-        let _control = Control::bind(folder.path()).unwrap();
+        let _control = Control::bind(folder.path(), OF).unwrap();
         let mut buffer = [MaybeUninit::uninit(); 4_096];
         let mut reader = inotify::Reader::new(&watch, &mut buffer);
         let mut made = Vec::new();
@@ -468,8 +480,8 @@ mod tests {
             let name = event.file_name().unwrap().to_str().unwrap();
             made.push((event.events().contains(inotify::ReadFlags::CREATE), name.to_owned()));
         }
-        assert!(made[0].0 && made[0].1.starts_with(PRIVATE_FOLDER), "{made:?}");
-        assert_eq!(made[1..], [(false, NAME.to_owned())]);
+        assert!(made[0].0 && made[0].1.starts_with(&private_folder(OF)), "{made:?}");
+        assert_eq!(made[1..], [(false, OF.socket().to_owned())]);
     }
 
     /// Only root can become another user.
@@ -487,8 +499,8 @@ except OSError:
     print("closed")
 "#;
         let folder = tempfile::tempdir().unwrap();
-        let mut control = Control::bind(folder.path()).unwrap();
-        let socket = folder.path().join(NAME);
+        let mut control = Control::bind(folder.path(), OF).unwrap();
+        let socket = folder.path().join(OF.socket());
         for (path, mode) in [(folder.path(), 0o711), (&socket, 0o666)] {
             fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
         }
@@ -500,7 +512,7 @@ except OSError:
             .unwrap();
         while other.try_wait().unwrap().is_none() {
             crate::net::socket::poll(&mut control.poll_items(), 50).unwrap();
-            assert!(control.receive().is_empty());
+            assert!(control.receive::<Command>().is_empty());
         }
         let output = other.wait_with_output().unwrap();
         assert!(output.status.success());

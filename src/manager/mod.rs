@@ -133,6 +133,8 @@ pub struct Manager {
     notifier: Notifier,
     forecaster: Forecaster,
     service_manager: ServiceManager,
+    /// What a reload has accepted or refused, until its events are decided.
+    reload_result: Option<Result<(), String>>,
 }
 
 impl Manager {
@@ -262,9 +264,11 @@ impl Manager {
             stop = stop.or(follow_up.stop);
             events = follow_up.events;
             if follow_up.reload {
+                self.service_manager.reloading();
                 events.extend(self.reload(reload_config));
             }
         }
+        self.report_reloaded();
         Ok(stop.map(End::With))
     }
 

@@ -17,10 +17,14 @@ impl Manager {
     /// Reload everything, and keep the connection to the broker. An invalid configuration is refused, and the old one
     /// stays.
     pub(super) fn reload(&mut self, reload_config: ReloadConfig) -> Vec<Event> {
-        let Some(mut config) = reload_config() else {
-            let text = "the new configuration is refused, the old one stays; the log says why";
-            self.notify_failure(text.to_owned());
-            return Vec::new();
+        let mut config = match reload_config() {
+            Ok(config) => config,
+            Err(reason) => {
+                let text = "the new configuration is refused, the old one stays; the log says why";
+                self.notify_failure(text.to_owned());
+                self.reload_result = Some(Err(reason));
+                return Vec::new();
+            }
         };
         // A changed file is not overwritten: changes that are due are merged with its content.
         let is_changed = self.checklist_file.is_changed();
@@ -43,6 +47,9 @@ impl Manager {
         self.runners.withhold(&config.notifications.secret_variables);
         let loaded = self.rules.follow(RuleSet::of(&config));
         let mut events = self.report_reload(loaded, &config);
+        // Also if they were refused before, and are the same.
+        let refused = self.rules.reloader().refused();
+        self.reload_result = Some(refused.map_or(Ok(()), |error| Err(error.to_string())));
         if let Err(error) = self.broker.connect(&config.zmq, config.redeliver) {
             let host = &config.zmq.host;
             self.report_failure(format!("cannot connect to {host}: {error}; the previous connection stays"));
@@ -67,6 +74,16 @@ impl Manager {
         events.push(Event::Reloaded { policy: Arc::new(config.policy()) });
         self.config = config;
         events
+    }
+
+    /// Notify of the result of a reload, once its events are decided.
+    pub(super) fn report_reloaded(&mut self) {
+        if let Some(result) = self.reload_result.take() {
+            let generation = self.state.rules.0;
+            let accepted = |()| format!("configuration accepted; rules generation {generation} in force");
+            let refused = |reason| format!("{reason}\nRules generation {generation} stays in force");
+            self.service_manager.reloaded(&result.map(accepted).map_err(refused));
+        }
     }
 
     fn log_problems(&self, problems: &[RuleProblem]) {

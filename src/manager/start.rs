@@ -17,7 +17,7 @@ use super::poison_guard::PoisonGuard;
 use super::watchdog::Watchdog;
 use super::{Manager, ManagerError, Options};
 use crate::config::Config;
-use crate::control::Control;
+use crate::control::{Control, Listener};
 use crate::exposure;
 use crate::failpoint;
 use crate::launch::{LaunchedRuns, claims_folder, old_runs};
@@ -81,7 +81,7 @@ impl Manager {
             pending_events: Vec::new(),
             broker: BrokerConnection::new(identity(&folder), &config.zmq, log.clone())?,
             inbox: Inbox::default(),
-            control: Control::bind(&folder)?,
+            control: Control::bind(&folder, Listener::Manager)?,
             journal,
             renamed_journal: None,
             housekeeping: Housekeeping::default(),
@@ -91,6 +91,7 @@ impl Manager {
             notifier: Notifier::start(&config.notifications, log.clone()),
             forecaster: Forecaster::default(),
             service_manager: ServiceManager::of_environment(),
+            reload_result: None,
             config,
             options,
             nowcast_binary,

@@ -2,23 +2,34 @@
 //!
 //! It knows nothing of messages and never signals a worker: workers belong to the manager.
 
+mod only_one;
+mod operation;
+mod output_file;
 mod previous;
+mod reports;
+pub mod request;
 mod terminal;
 
 use std::io;
 use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
 
-use rustix::process::Signal as UnixSignal;
+use rustix::process::{Pid, Signal as UnixSignal};
 use zmq::{POLLIN, PollItem};
 
 use crate::launch::{Environment, WatchedProcesses};
 use crate::net::socket;
+use crate::service_manager::ServiceManager;
 use crate::signals::Signals;
 use nowcast_core::{Ending, Signal};
 use pylogging::Logger;
 
+pub use only_one::RunningUp;
+use operation::Operation;
+pub use operation::UpAccess;
+pub use output_file::OutputFile;
 pub use previous::wait_for_previous;
+use reports::{DaemonReport, Reports};
 pub use terminal::ControllingTerminal;
 
 /// The option of a daemon with the process of its `nowcast up`, after its command and the configuration file.
@@ -40,8 +51,8 @@ const STABLE_UPTIME: Duration = Duration::from_secs(60);
 /// The longest time that the other daemons wait for the first one: it may be unable to tell that it is ready.
 const READY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The interval between two looks whether the first daemon is ready.
-const READY_INTERVAL: Duration = Duration::from_millis(20);
+/// The longest time that the loop waits: its socket may have been removed, or its output may be too long.
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
 /// The grace period of a daemon between SIGTERM and SIGKILL: the broker waits up to 10 s for replies.
 const GRACE: Duration = Duration::from_secs(15);
@@ -51,6 +62,8 @@ const GRACE: Duration = Duration::from_secs(15);
 pub struct Daemon {
     /// Its name in the log.
     pub name: &'static str,
+    /// Its command, by which operators name it.
+    pub command: &'static str,
     /// The command line of the first start.
     pub first: Vec<String>,
     /// The command line of each restart.
@@ -65,49 +78,75 @@ pub struct Supervisor {
     processes: WatchedProcesses<usize>,
     environment: Environment,
     daemons: Vec<Supervised>,
-    /// The condition for the first start of the daemons after the first one.
-    awaited: Option<Readiness>,
-}
-
-struct Readiness {
-    is_ready: Box<dyn Fn() -> bool>,
-    deadline: Instant,
+    /// When the daemons after the first one start, if that is not ready before.
+    start_others_by: Option<Instant>,
+    /// Where operators reach this process; `None` if that cannot be made.
+    access: Option<UpAccess>,
+    operation: Option<Operation>,
+    output: Option<OutputFile>,
+    service_manager: ServiceManager,
+    /// Whether all daemons have been ready at once.
+    was_ready: bool,
 }
 
 struct Supervised {
     daemon: Daemon,
+    reports: Option<Reports>,
     started: Instant,
     starts: u32,
     pause: Duration,
     start_at: Option<Instant>,
+    process: Option<Pid>,
+    is_ready: bool,
 }
 
 impl Supervisor {
     /// Start the first of the daemons with these environment variables, and once it is ready the others in their order. If it
-    /// cannot start, they never do: a manager would launch workers that wait for a broker.
+    /// cannot start, they never do: a manager would launch workers that wait for a broker. Without `access`, it is not known when a
+    /// daemon is ready.
     ///
     /// # Errors
     /// When the daemon cannot be started.
     pub fn start(
         daemons: Vec<Daemon>,
         environment: Environment,
-        is_first_ready: Box<dyn Fn() -> bool>,
+        access: Option<UpAccess>,
+        output: Option<OutputFile>,
         log: Logger,
     ) -> io::Result<Self> {
         let now = Instant::now();
-        let daemons = daemons
-            .into_iter()
-            .enumerate()
-            .map(|(index, daemon)| Supervised {
+        let supervised = |(index, daemon): (usize, Daemon)| {
+            let reports = access.as_ref().map(|access| access.reports_of(&daemon)).transpose();
+            let reports = reports.unwrap_or_else(|error| {
+                log.error(format_args!("it will not be known when {} is ready: {error}", daemon.name));
+                None
+            });
+            Supervised {
                 daemon,
+                reports,
                 started: now,
                 starts: 0,
                 pause: FIRST_PAUSE,
                 start_at: (index == 0).then_some(now),
-            })
-            .collect();
-        let awaited = Some(Readiness { is_ready: is_first_ready, deadline: now + READY_TIMEOUT });
-        let mut supervisor = Self { log, processes: WatchedProcesses::new()?, environment, daemons, awaited };
+                process: None,
+                is_ready: false,
+            }
+        };
+        let daemons = daemons.into_iter().enumerate().map(supervised).collect();
+        let mut processes = WatchedProcesses::new()?;
+        processes.withhold(&[]);
+        let mut supervisor = Self {
+            log,
+            processes,
+            environment,
+            daemons,
+            start_others_by: Some(now + READY_TIMEOUT),
+            access,
+            operation: None,
+            output,
+            service_manager: ServiceManager::of_environment(),
+            was_ready: false,
+        };
         supervisor.start_due()?;
         Ok(supervisor)
     }
@@ -119,7 +158,7 @@ impl Supervisor {
     /// When waiting for signals and exits fails.
     pub fn run(mut self, signals: &mut Signals, terminal: ControllingTerminal) -> io::Result<u8> {
         loop {
-            self.wait(signals, self.next_start())?;
+            self.wait(signals, Some(self.next_due()))?;
             for (index, ending) in self.processes.reap()? {
                 if let Some(status) = self.exited(index, &ending) {
                     self.stop(signals)?;
@@ -141,18 +180,56 @@ impl Supervisor {
                     }
                 }
             }
+            self.receive_reports();
+            if let Some(call) = self.receive_requests() {
+                self.stop(signals)?;
+                self.answer_stopped(call);
+                return Ok(0);
+            }
+            self.continue_operation();
             self.start_others_if_ready();
             self.start_due()?;
+            self.maintain();
+        }
+    }
+
+    fn receive_reports(&mut self) {
+        for index in 0..self.daemons.len() {
+            let supervised = &mut self.daemons[index];
+            for report in supervised.reports.iter().flat_map(Reports::receive).collect::<Vec<_>>() {
+                match report {
+                    DaemonReport::Ready => supervised.is_ready = supervised.process.is_some(),
+                    DaemonReport::Reloaded(result) => {
+                        self.operation.iter_mut().for_each(|operation| operation.reloaded(index, &result));
+                    }
+                }
+            }
+        }
+        if !self.was_ready && self.daemons.iter().all(|supervised| supervised.is_ready) {
+            self.was_ready = true;
+            self.service_manager.ready();
         }
     }
 
     fn start_others_if_ready(&mut self) {
         let now = Instant::now();
-        let is_over = |awaited: &mut Readiness| awaited.deadline <= now || (awaited.is_ready)();
-        if self.awaited.take_if(is_over).is_some() {
+        let is_ready = self.daemons.first().is_some_and(|first| first.is_ready);
+        if self.start_others_by.take_if(|by| is_ready || *by <= now).is_some() {
             for supervised in self.daemons.iter_mut().skip(1) {
                 supervised.start_at = Some(now);
             }
+        }
+    }
+
+    fn maintain(&mut self) {
+        self.service_manager.keep_alive();
+        if let Some(Err(error)) = self.access.as_mut().and_then(|access| access.control.maintain()) {
+            self.log.error(format_args!(
+                "the control socket was removed and cannot be made, so operators cannot connect; it is tried again every second: {error}"
+            ));
+        }
+        if let Some(Err(error)) = self.output.as_mut().map(OutputFile::maintain) {
+            self.log.warning(format_args!("{error}"));
         }
     }
 
@@ -168,8 +245,13 @@ impl Supervisor {
                 supervised.start_at = None;
                 supervised.started = now;
                 supervised.starts += 1;
-                match self.processes.start(index, argv, &self.environment) {
-                    Ok(_) => {}
+                supervised.is_ready = false;
+                // Reports of the previous process.
+                supervised.reports.iter().for_each(|reports| _ = reports.receive());
+                let mut environment = self.environment.clone();
+                environment.extend(supervised.reports.as_ref().map(Reports::variable));
+                match self.processes.start(index, argv, &environment) {
+                    Ok(process) => supervised.process = Some(process),
                     Err(error) if supervised.starts == 1 => return Err(error),
                     // The system may lack memory or processes for a while.
                     Err(error) => {
@@ -186,6 +268,12 @@ impl Supervisor {
     fn exited(&mut self, index: usize, ending: &Ending) -> Option<u8> {
         let supervised = self.daemons.get_mut(index)?;
         let name = supervised.daemon.name;
+        (supervised.process, supervised.is_ready) = (None, false);
+        if self.operation.as_mut().is_some_and(|operation| operation.exited(index, ending)) {
+            supervised.start_at = Some(Instant::now());
+            supervised.pause = FIRST_PAUSE;
+            return None;
+        }
         if supervised.daemon.is_last {
             if !ending.is_success() {
                 self.log.error(format_args!("{name} {ending}"));
@@ -235,18 +323,25 @@ impl Supervisor {
         }
     }
 
-    fn next_start(&self) -> Option<Instant> {
-        let look = self.awaited.as_ref().map(|_| Instant::now() + READY_INTERVAL);
-        self.daemons.iter().filter_map(|supervised| supervised.start_at).chain(look).min()
+    fn next_due(&self) -> Instant {
+        let now = Instant::now();
+        let starts = self.daemons.iter().filter_map(|supervised| supervised.start_at);
+        let operation = self.operation.as_ref().map(Operation::due);
+        let keep_alive = self.service_manager.due().map(|due| now + due);
+        let others = [self.start_others_by, operation, keep_alive].into_iter().flatten();
+        starts.chain(others).fold(now + LONGEST_WAIT, Instant::min)
     }
 
     fn wait(&self, signals: &Signals, until: Option<Instant>) -> io::Result<()> {
         let timeout =
             until.map_or(-1, |until| socket::milliseconds(until.saturating_duration_since(Instant::now())));
-        let mut items = [
+        let mut items = vec![
             PollItem::from_fd(signals.as_raw_fd(), POLLIN),
             PollItem::from_fd(self.processes.as_raw_fd(), POLLIN),
         ];
+        let reports = self.daemons.iter().filter_map(|supervised| supervised.reports.as_ref());
+        items.extend(reports.map(|reports| PollItem::from_fd(reports.as_raw_fd(), POLLIN)));
+        items.extend(self.access.iter().flat_map(|access| access.control.poll_items()));
         socket::poll(&mut items, timeout).map_err(io::Error::other)?;
         Ok(())
     }

@@ -40,6 +40,9 @@ fn status_tail_hangup_restart_and_shutdown() {
     system.spawn("supervisord", command);
     system.wait_for("both daemons running", || running(&system));
     system.works();
+    let (status, text) = system.operation(&["restart", "manager"]);
+    assert_eq!(status, Some(1), "{text}");
+    assert!(text.contains("runs under Supervisor: use supervisorctl restart manager"), "{text}");
     let tail = system.wait_for("the manager's lines", || {
         let tail = control(&system, &["tail", "manager"]);
         tail.contains("listening...").then_some(tail)

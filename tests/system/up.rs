@@ -122,9 +122,10 @@ fn up_does_not_wait_for_a_system_that_runs() {
     start(&mut system, "first", &[]);
     system.wait_for_log("first", "listening...");
     start(&mut system, "second", &[]);
-    assert_eq!(system.wait_for_end("second").code(), Some(2), "{}", system.describe());
+    assert_eq!(system.wait_for_end("second").code(), Some(3), "{}", system.describe());
     let log = system.log("second");
-    assert!(log.contains("cannot bind ") && !log.contains("waiting up to"), "{log}");
+    assert!(log.contains(" runs this system already (nowcast.yaml)"), "{log}");
+    assert!(!log.contains("[message_broker]") && !log.contains("waiting up to"), "{log}");
     system.works();
 }
 

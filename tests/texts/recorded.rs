@@ -11,7 +11,7 @@ use std::sync::Arc;
 use jiff::tz::{Offset, TimeZone};
 use jiff::{SignedDuration, Timestamp, ZonedDateTime, civil};
 use nowcast::config;
-use nowcast::control::{Call, Control};
+use nowcast::control::{Call, Control, Listener};
 use nowcast::launch::RunFolder;
 use nowcast::rules::{Engine, RuleSet};
 use nowcast::store::{Journal, Presence, journal};
@@ -303,7 +303,7 @@ impl Recorded {
         broker.bind(&format!("tcp://127.0.0.1:{}", self.ports.1)).expect("bound");
         let mut scheduler = Presence::of(nowcast::scheduler::NAME);
         assert!(scheduler.announce(&journal));
-        let control = Control::bind(&journal).expect("bound");
+        let control = Control::bind(&journal, Listener::Manager).expect("bound");
         self.daemons = Some(Daemons { control, _broker: broker, _scheduler: scheduler });
         self
     }

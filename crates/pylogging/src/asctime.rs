@@ -2,9 +2,9 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use jiff::Timestamp;
-use jiff::fmt::strtime;
+use jiff::fmt::strtime::{self, BrokenDownTime};
 use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 
 /// Python's default format, which is followed by a comma and milliseconds.
 const DEFAULT: &str = "%Y-%m-%d %H:%M:%S";
@@ -45,6 +45,21 @@ impl Asctime {
             );
         }
         text
+    }
+}
+
+impl Asctime {
+    /// Read a time from the front of a line. Return it with what follows it.
+    pub fn read<'l>(&self, line: &'l str) -> Option<(Timestamp, &'l str)> {
+        let (time, length) = BrokenDownTime::parse_prefix(&self.format, line).ok()?;
+        let second = time.to_datetime().ok()?.to_zoned_datetime(TimeZone::system()).ok()?.timestamp();
+        let rest = line.get(length..)?;
+        if !self.milliseconds {
+            return Some((second, rest));
+        }
+        let (digits, rest) = rest.strip_prefix(',')?.split_at_checked(3)?;
+        let milliseconds: i64 = digits.parse().ok()?;
+        Some((second.checked_add(SignedDuration::from_millis(milliseconds)).ok()?, rest))
     }
 }
 

@@ -1,4 +1,5 @@
-//! A log file: appending, following it when another program rotates it, rotation.
+//! A log file: appending, following it when another program rotates it, rotation as in Python. `shared` rotates files that several
+//! programs write.
 //!
 //! A log file never creates folders and never stops the program: the first lost line is reported, further ones are
 //! counted.
@@ -13,6 +14,9 @@ use rustix::fs::OFlags;
 
 use super::gather::is_gathering;
 use super::output::{Complaint, Held, Unwritten, say, write_whole};
+use shared::SharedFile;
+
+mod shared;
 
 /// The time limit for a pipe to take a line.
 const PIPE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -35,6 +39,8 @@ pub(super) enum Behaviour {
     Watch,
     /// Watch, and rotate (`RotatingFileHandler`).
     Rotate(Rotation),
+    /// Watch, and rotate by size if no other program does so at that moment.
+    Share(Rotation),
 }
 
 /// A log file.
@@ -49,6 +55,7 @@ pub(super) struct LogFile {
     astray: bool,
     held: Held,
     complaint: Complaint,
+    shared: SharedFile,
 }
 
 #[derive(Debug)]
@@ -65,7 +72,16 @@ impl LogFile {
     pub fn new(path: &Path, behaviour: Behaviour) -> Self {
         let path = absolute(path);
         let complaint = Complaint::new(path.display().to_string());
-        Self { path, behaviour, open: None, torn: false, astray: false, held: Held::default(), complaint }
+        Self {
+            path,
+            behaviour,
+            open: None,
+            torn: false,
+            astray: false,
+            held: Held::default(),
+            complaint,
+            shared: SharedFile::default(),
+        }
     }
 
     /// Return the absolute path: Python's `baseFilename`.
@@ -75,7 +91,7 @@ impl LogFile {
 
     /// Return whether the file belongs to a `RotatingFileHandler`.
     pub fn rotates(&self) -> bool {
-        matches!(self.behaviour, Behaviour::Rotate(_))
+        matches!(self.behaviour, Behaviour::Rotate(_) | Behaviour::Share(_))
     }
 
     /// Open the file, and create it if it is missing. Return an error if the file system does.
@@ -97,10 +113,10 @@ impl LogFile {
         }
     }
 
-    /// Append one line with its newline. Lines for a rotating file are never held back, because rotation depends on the
-    /// size before each line.
+    /// Append one line with its newline. Lines for a file that rotates as in Python are never held back, because rotation depends on
+    /// the size before each line.
     pub fn append(&mut self, line: &str) {
-        if is_gathering() && !self.rotates() {
+        if is_gathering() && !matches!(self.behaviour, Behaviour::Rotate(_)) {
             self.held.hold(line.as_bytes());
         } else {
             self.append_now(line, 1);
@@ -116,8 +132,14 @@ impl LogFile {
     }
 
     fn append_now(&mut self, line: &str, lines: u64) {
-        let written = self.follow().map_err(|error| Unwritten { error, torn: false });
-        match written.and_then(|()| self.rotate_if_full(line)).and_then(|()| self.write(line)) {
+        let written = match self.behaviour {
+            Behaviour::Share(rotation) => self.append_shared(line, rotation),
+            _ => {
+                let followed = self.follow().map_err(|error| Unwritten { error, torn: false });
+                followed.and_then(|()| self.rotate_if_full(line)).and_then(|()| self.write(line))
+            }
+        };
+        match written {
             Ok(()) => {
                 self.torn = false;
                 self.complaint.worked();
@@ -192,7 +214,11 @@ impl LogFile {
     /// Rotate the file, like Python's `doRollover`: `.1` becomes `.2` and so on, the file becomes `.1`, and a new one
     /// is opened. Return an error if the file system does; the file is opened again in any case.
     pub fn roll_over(&mut self) -> io::Result<()> {
-        let Behaviour::Rotate(rotation) = self.behaviour else { return Ok(()) };
+        let rotation = match self.behaviour {
+            Behaviour::Rotate(rotation) => rotation,
+            Behaviour::Share(rotation) => return self.roll_over_shared(rotation, None),
+            Behaviour::Stay | Behaviour::Watch => return Ok(()),
+        };
         let shifted = self.shift(rotation.backup_count);
         self.torn = false;
         self.open()?;
@@ -243,7 +269,7 @@ fn ignore_missing(done: io::Result<()>) -> io::Result<()> {
 }
 
 /// Return an absolute path, like Python's `os.path.abspath`: `.` and `..` are resolved in the text, not on the disk.
-fn absolute(path: &Path) -> PathBuf {
+pub(super) fn absolute(path: &Path) -> PathBuf {
     let mut out = PathBuf::new();
     // Without a current folder the path stays relative, and opening it reports the error.
     for part in std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).components() {

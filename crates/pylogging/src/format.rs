@@ -5,6 +5,7 @@
 use super::asctime::Asctime;
 use super::attribute::Attribute;
 use super::escape::escape_and_indent;
+use super::line_head::LineHead;
 use super::record::LogRecord;
 use super::spec::{Field, Kind, Spec};
 
@@ -108,6 +109,30 @@ impl Format {
         self.render(record, &mut line);
         line.push('\n');
         line
+    }
+
+    /// Read the beginning of a line back, up to its message; `None` if it does not have this format, or the format has no time.
+    pub fn head(&self, line: &str) -> Option<LineHead> {
+        let (mut time, mut head, mut rest) = (None, (None, None), line);
+        for (at, piece) in self.pieces.iter().enumerate() {
+            match piece {
+                Piece::Text(text) => rest = rest.strip_prefix(text.as_str())?,
+                Piece::Field(Attribute::Message, _) => break,
+                Piece::Field(Attribute::Asctime, _) => {
+                    let (read, after) = self.asctime.read(rest)?;
+                    (time, rest) = (Some(read), after);
+                }
+                Piece::Field(attribute, _) => {
+                    let end = match self.pieces.get(at + 1) {
+                        Some(Piece::Text(text)) => rest.find(text.as_str())?,
+                        _ => rest.len(),
+                    };
+                    attribute.note(rest[..end].trim(), &mut head);
+                    rest = &rest[end..];
+                }
+            }
+        }
+        time.map(|time| LineHead { time, level: head.0, name: head.1 })
     }
 
     /// Append the line, without a line end.

@@ -6,7 +6,7 @@ use indexmap::IndexMap;
 
 use super::console::Stream;
 use super::error::{SetupError, Warning, choose_from};
-use super::file::Behaviour;
+use super::file::{Behaviour, Rotation};
 use super::format::{Format, Style};
 use super::level::Level;
 use super::mail::MailPlan;
@@ -64,8 +64,12 @@ pub(super) struct LoggerPlan {
     pub propagate: bool,
 }
 
+/// The key of the files that are rotated by size, by whichever program finds one full. Python ignores it, as any key of a dictionary that it
+/// does not know.
+const SELF_ROTATING: &str = "self rotating";
+
 /// The known keys of a dictionary. `publisher` and `aggregator` are those of distributed logging in NEMO_Nowcast.
-const KEYS: [&str; 10] = [
+const KEYS: [&str; 11] = [
     "version",
     "disable_existing_loggers",
     "incremental",
@@ -76,7 +80,10 @@ const KEYS: [&str; 10] = [
     "root",
     "publisher",
     "aggregator",
+    SELF_ROTATING,
 ];
+
+const SELF_ROTATING_KEYS: [&str; 2] = ["max bytes", "handlers"];
 
 /// The known keys of a logger. `qualname` and `formatter` belong to Python's older `fileConfig` and to handlers; Python
 /// ignores them here, and configurations of NEMO_Nowcast have them.
@@ -94,7 +101,8 @@ pub(super) fn read(section: &Section<'_>, warnings: &mut Vec<Warning>) -> Result
         warnings.push(Warning::new(section.place_of("incremental"), text));
     }
     let formats = formats(&section.section("formatters")?, warnings)?;
-    let handlers = handler::read_all(&section.section("handlers")?, &formats, warnings)?;
+    let mut handlers = handler::read_all(&section.section("handlers")?, &formats, warnings)?;
+    share_files(&section.section(SELF_ROTATING)?, &mut handlers, warnings)?;
     let mut root = LoggerPlan { level: Level::WARNING, handlers: Vec::new(), propagate: false };
     let mut loggers = IndexMap::new();
     for entry in section.section("loggers")?.sections() {
@@ -109,6 +117,30 @@ pub(super) fn read(section: &Section<'_>, warnings: &mut Vec<Warning>) -> Result
         root = read_logger(&section.section("root")?, &handlers, Level::WARNING, warnings)?;
     }
     Ok(Plan { handlers, root, loggers })
+}
+
+/// Let the files of these handlers rotate by themselves.
+fn share_files(
+    section: &Section<'_>,
+    handlers: &mut IndexMap<String, HandlerPlan>,
+    warnings: &mut Vec<Warning>,
+) -> Result<(), SetupError> {
+    section.warn_of_others(&SELF_ROTATING_KEYS, warnings);
+    let max_bytes = section.count("max bytes")?;
+    for name in section.names("handlers")? {
+        let target = handlers.get_mut(name).map(|handler| &mut handler.target);
+        let Some(Target::File(FilePlan { behaviour: behaviour @ Behaviour::Rotate(_), .. })) = target else {
+            return Err(SetupError::new(
+                &section.place_of("handlers"),
+                format!("{name:?} is not a handler of class logging.handlers.RotatingFileHandler"),
+                "name one that is",
+            ));
+        };
+        if let Behaviour::Rotate(rotation) = *behaviour {
+            *behaviour = Behaviour::Share(Rotation { max_bytes, ..rotation });
+        }
+    }
+    Ok(())
 }
 
 fn check_version(section: &Section<'_>) -> Result<(), SetupError> {

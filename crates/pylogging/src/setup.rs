@@ -146,7 +146,12 @@ impl Setup {
     }
 }
 
-fn whole_section(section: &Value) -> Result<Section<'_>, SetupError> {
+/// Return the part of a distributed configuration that writes files, or the whole section.
+pub(super) fn logging_part(section: Section<'_>) -> Result<Section<'_>, SetupError> {
+    if section.get(AGGREGATOR).is_some() { section.section(AGGREGATOR) } else { Ok(section) }
+}
+
+pub(super) fn whole_section(section: &Value) -> Result<Section<'_>, SetupError> {
     const PLACE: &str = "logging";
     if section.is_null() {
         let remedy = "write version: 1, handlers: and root: below it";

@@ -36,6 +36,7 @@ def set_up(config: Config, name: str, debug: bool) -> list[tuple[int, str]]:
     is_published = "publisher" in section
     settings = copy.deepcopy(section["publisher"] if is_published else section)
     handlers = settings.get("handlers") or {}
+    _follow_rotation(settings, handlers)
     publishers = [key for key, handler in handlers.items() if handler.get("class") == "zmq.log.handlers.PUBHandler"]
     publisher, lines = None, []
     if debug:
@@ -56,6 +57,13 @@ def set_up(config: Config, name: str, debug: bool) -> list[tuple[int, str]]:
             handlers[key] = {"class": "logging.StreamHandler", **{k: v for k, v in kept.items() if v is not None}}
     logging.config.dictConfig(settings)
     return lines
+
+
+def _follow_rotation(settings: Any, handlers: Any) -> None:
+    """Let the files that nowcast's programs rotate be opened again when one of them has done so."""
+    for key in (settings.get("self rotating") or {}).get("handlers") or []:
+        kept = {name: value for name, value in handlers[key].items() if name not in ("maxBytes", "backupCount")}
+        handlers[key] = {**kept, "class": "logging.handlers.WatchedFileHandler"}
 
 
 def _level_of(handler: Any) -> dict[str, Any]:

@@ -29,6 +29,13 @@ impl Page {
     /// # Errors
     /// If nothing has the number, or the journal cannot be read.
     pub(super) fn of(number: Number, context: &ViewContext) -> anyhow::Result<Self> {
+        let mut page = Self::of_item(number, context)?;
+        let logs = format!("nowcast logs --around {number}", number = number.0);
+        page.hints.push(Hint::with_effect(logs, "shows what the manager logged then"));
+        Ok(page)
+    }
+
+    fn of_item(number: Number, context: &ViewContext) -> anyhow::Result<Self> {
         let found = context.history.numbered(number)?;
         if let Some(run) = &found.run {
             return Self::of_run(run, context);
