@@ -5,6 +5,7 @@ mod support;
 
 mod access;
 mod backtest;
+mod backup;
 mod bad_checklists;
 mod bad_messages;
 mod bad_rules;
@@ -43,6 +44,7 @@ mod python_package;
 mod redelivery;
 mod reload;
 mod resending;
+mod restore;
 mod rewind;
 mod rules_replay;
 mod runner;
