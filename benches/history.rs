@@ -106,6 +106,7 @@ fn run(index: u64, launched: Timestamp, has_cycles: bool) -> [Record; 3] {
         report: None,
         sent: Vec::new(),
         stop_requested: None,
+        is_restored: false,
     };
     let record = |number, at, event, run: &Run| {
         let changes = vec![Change::Run(Box::new(run.clone()))];

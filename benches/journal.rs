@@ -152,6 +152,7 @@ impl Bench {
             report: None,
             sent: Vec::new(),
             stop_requested: None,
+            is_restored: false,
         };
         self.running.push(run.clone());
         changes.push(Change::Run(Box::new(run)));

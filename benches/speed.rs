@@ -173,6 +173,7 @@ fn open_cycle(state: &mut State, number: u64) {
         report: None,
         sent: Vec::new(),
         stop_requested: None,
+        is_restored: false,
     })));
     for change in &changes {
         state.apply(change, &Value::Null);

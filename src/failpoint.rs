@@ -52,6 +52,21 @@ pub const LOADING_RULES: &str = "manager: loading rules";
 /// The failpoints of a journal's migration; it passes both once for each version.
 pub const MIGRATION: [&str; 2] = ["journal: migrated", "journal: migration committed"];
 
+/// The failpoints of a backup, in their order.
+pub const BACKUP: [&str; 3] = ["backup: copied", "backup: checked", "backup: renamed"];
+
+/// The failpoints of a restore, in their order. It passes those before the decision and then puts the restored journal into its place.
+pub const RESTORE: [&str; 8] = [
+    "restore: copied",
+    "restore: staged",
+    "restore: decided",
+    "restore: checklist kept",
+    "restore: checklist written",
+    "restore: file set aside",
+    "restore: in place",
+    "restore: finished",
+];
+
 /// The failpoints of the message broker, in the order of a request.
 pub const BROKER: [&str; 4] =
     ["broker: request taken", "broker: request handed over", "broker: reply taken", "broker: reply sent"];

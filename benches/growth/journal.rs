@@ -205,6 +205,7 @@ impl Past {
             report: None,
             sent: Vec::new(),
             stop_requested: None,
+            is_restored: false,
         }
     }
 }

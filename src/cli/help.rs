@@ -13,7 +13,10 @@ const GROUPS: [(&str, &[&str]); 8] = [
     ("Rules", &["rules"]),
     ("Workers and their scripts", &["worker", "exec", "tell", "need", "fetch"]),
     ("Daemons", &["restart", "reload", "shutdown", "broker", "manager", "scheduler", "log-aggregator"]),
-    ("Set up and maintain", &["init", "config", "doctor", "keys", "generate", "journal"]),
+    (
+        "Set up and maintain",
+        &["init", "config", "doctor", "keys", "generate", "journal", "backup", "restore"],
+    ),
 ];
 
 /// Return the definition with its commands grouped.

@@ -5,6 +5,7 @@ mod ack;
 mod act;
 mod backfill;
 mod backtest;
+mod backup;
 mod bounded;
 mod broker;
 mod checklist;
@@ -43,6 +44,7 @@ mod reload;
 mod requirements;
 mod rerun;
 mod restart;
+mod restore;
 mod rewind;
 mod rules;
 mod runner;
@@ -164,6 +166,10 @@ enum CliCommand {
     Checklist(checklist::Args),
     /// Show, check, prune or compact the journal
     Journal(journal::Args),
+    /// Copy the journal into one file, also while the manager runs
+    Backup(backup::Args),
+    /// Make a backup the journal; the manager must not run
+    Restore(restore::Args),
     /// Check, test, replay and deploy rules
     Rules(rules::Args),
     /// Make the key files that encrypt connections
@@ -266,6 +272,8 @@ fn command(command: CliCommand) -> ExitCode {
         CliCommand::Release(args) => args.release(),
         CliCommand::Discard(args) => args.discard(),
         CliCommand::Journal(args) => journal::run(&args),
+        CliCommand::Backup(args) => backup::run(&args),
+        CliCommand::Restore(args) => restore::run(&args),
         CliCommand::Rules(args) => rules::run(&args),
         CliCommand::Generate(args) => generate::run(&args),
         CliCommand::Keys(args) => key_files::run(&args),

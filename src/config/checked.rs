@@ -246,8 +246,10 @@ pub struct JournalSettings {
     /// `folder`: holds the journal, the workers' output and the control socket. The default is the checklist file's
     /// name with the extension `.journal`.
     pub folder: PathBuf,
-    /// `keep`: the age after which entries are removed; `None` keeps everything.
+    /// `keep`: the age after which entries are removed, with their outputs; `None` keeps everything.
     pub keep: Option<SignedDuration>,
+    /// `keep outputs`: the age after which the outputs of runs are removed; `None` keeps each as long as its entry.
+    pub keep_outputs: Option<SignedDuration>,
 }
 
 impl JournalSettings {

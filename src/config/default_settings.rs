@@ -105,7 +105,7 @@ mod tests {
         let zmq = pyyaml::read("{host: salish, ports: {workers: 1, manager: 4343}}").unwrap();
         assert_eq!(value.get("zmq"), Some(&zmq));
         assert_eq!(value.get("logging"), Some(&pyyaml::read("version: 1").unwrap()));
-        assert_eq!(added, ["checklist file", "python", "zmq: ports: manager", "message registry"]);
+        assert_eq!(added, ["checklist file", "python", "zmq: ports: manager", "journal", "message registry"]);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use indexmap::IndexMap;
 use super::check::ConfigCheck;
 use super::checked::{JournalSettings, Registry, WorkerSettings};
 use super::problem::Severity;
-use super::raw::{RawBroker, RawJournal, RawWorker};
+use super::raw::{RawAge, RawBroker, RawJournal, RawWorker};
 use error_text::did_you_mean;
 use nowcast_core::Limits;
 use pyyaml::Value;
@@ -82,7 +82,8 @@ impl ConfigCheck<'_> {
             Some(text) => PathBuf::from(self.replace_variables("journal", &text)?),
             None => checklist_file.with_extension("journal"),
         };
-        Some(JournalSettings { folder, keep: raw.keep.map(|span| span.0) })
+        let age = |raw: Option<RawAge>| raw.and_then(|age| age.0);
+        Some(JournalSettings { folder, keep: age(raw.keep), keep_outputs: age(raw.keep_outputs) })
     }
 
     /// Check `broker:` and return it.

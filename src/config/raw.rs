@@ -73,7 +73,25 @@ pub(super) struct RawWorker {
 #[serde(deny_unknown_fields)]
 pub(super) struct RawJournal {
     pub folder: Option<String>,
-    pub keep: Option<RawSpan>,
+    pub keep: Option<RawAge>,
+    #[serde(rename = "keep outputs")]
+    pub keep_outputs: Option<RawAge>,
+}
+
+/// An age up to which something is kept: a duration, or `forever`.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct RawAge(pub Option<SignedDuration>);
+
+impl<'de> Deserialize<'de> for RawAge {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        if text.trim() == "forever" {
+            return Ok(Self(None));
+        }
+        duration::parse(&text)
+            .map(|age| Self(Some(age)))
+            .map_err(|error| D::Error::custom(format!("{error}, or as forever")))
+    }
 }
 
 /// A duration such as `10m`.

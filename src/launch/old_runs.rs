@@ -2,24 +2,41 @@
 
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 
 use jiff::civil::Date;
+
+/// The unit in which the operating system counts the space of a file.
+const BLOCK: u64 = 512;
+
+/// Return the numbers of the runs that have folders below `root`, and these.
+pub fn folders(root: &Path) -> impl Iterator<Item = (u64, PathBuf)> + use<> {
+    let runs = entries(root).flat_map(|day| entries(&day.path()));
+    runs.filter_map(|run| Some((run.file_name().to_str()?.parse().ok()?, run.path())))
+}
 
 /// Return the highest number of a run that has a folder below `root`.
 #[must_use]
 pub fn highest(root: &Path) -> u64 {
-    let names = |folder: &Path| fs::read_dir(folder).into_iter().flatten().flatten();
-    let runs = names(root).flat_map(|day| names(&day.path()));
-    runs.filter_map(|run| run.file_name().to_str()?.parse().ok()).max().unwrap_or(0)
+    folders(root).map(|(number, _)| number).max().unwrap_or(0)
 }
 
-/// Remove the folders of runs below `root` whose numbers are gone, and the folders of days in which no run is left. Return the
-/// errors of those that could not be removed. The dates do not matter: the clock may have been wrong.
-#[must_use]
-pub fn remove(root: &Path, is_gone: impl Fn(u64) -> bool) -> Vec<io::Error> {
-    let entries = |folder: &Path| fs::read_dir(folder).into_iter().flatten().flatten();
-    let mut errors = Vec::new();
+/// The folders of runs that were removed.
+#[derive(Debug, Default)]
+pub struct RemovedFolders {
+    /// How many.
+    pub count: usize,
+    /// How many bytes of the disk they took.
+    pub bytes: u64,
+    /// Why others could not be removed.
+    pub errors: Vec<io::Error>,
+}
+
+/// Remove the folders of runs below `root` whose numbers are gone, and the folders of days in which no run is left. The dates do not
+/// matter: the clock may have been wrong.
+pub fn remove(root: &Path, is_gone: impl Fn(u64) -> bool) -> RemovedFolders {
+    let mut removed = RemovedFolders::default();
     for day in entries(root) {
         if day.file_name().to_str().is_none_or(|name| name.parse::<Date>().is_err()) {
             continue;
@@ -27,13 +44,29 @@ pub fn remove(root: &Path, is_gone: impl Fn(u64) -> bool) -> Vec<io::Error> {
         for run in entries(&day.path()) {
             let number = run.file_name().to_str().and_then(|name| name.parse().ok());
             if number.is_some_and(&is_gone) {
-                errors.extend(fs::remove_dir_all(run.path()).err());
+                let bytes = size(&run.path());
+                match fs::remove_dir_all(run.path()) {
+                    Ok(()) => (removed.count, removed.bytes) = (removed.count + 1, removed.bytes + bytes),
+                    Err(error) => removed.errors.push(error),
+                }
             }
         }
         // A day with runs is not empty, and stays.
         let _ = fs::remove_dir(day.path());
     }
-    errors
+    removed
+}
+
+/// Return how many bytes of the disk the folder of a run takes, with its files.
+#[must_use]
+pub fn size(folder: &Path) -> u64 {
+    let blocks = |path: &Path| fs::symlink_metadata(path).map_or(0, |found| found.blocks());
+    let files: u64 = entries(folder).map(|file| blocks(&file.path())).sum();
+    (blocks(folder) + files) * BLOCK
+}
+
+fn entries(folder: &Path) -> impl Iterator<Item = fs::DirEntry> + use<> {
+    fs::read_dir(folder).into_iter().flatten().flatten()
 }
 
 #[cfg(test)]
@@ -48,7 +81,8 @@ mod tests {
             fs::create_dir_all(root.path().join(run)).unwrap();
         }
         assert_eq!(highest(root.path()), 9);
-        assert!(remove(root.path(), |number| number < 8 && number != 6).is_empty());
+        let removed = remove(root.path(), |number| number < 8 && number != 6);
+        assert_eq!((removed.count, removed.errors.len()), (2, 0));
         let there = |name: &str| root.path().join(name).exists();
         assert!(!there("2026-03-01/5") && there("2026-03-01/6") && !there("2026-03-02"));
         assert!(there("2020-01-01/9") && there("notes/3"));

@@ -6,7 +6,9 @@ use jiff::SignedDuration;
 
 use super::Manager;
 use crate::launch::old_runs;
-use nowcast_core::{Number, Steady};
+use crate::store::journal::{self, AgeLimits, RemovedEntries};
+use nowcast_core::Number;
+use nowcast_core::counted::{counted, size};
 
 /// The time without an event after which the journal is tidied.
 const IDLE_TIME: Duration = Duration::from_millis(200);
@@ -19,6 +21,8 @@ const PRUNE_INTERVAL: Duration = Duration::from_secs(3_600);
 pub(super) struct Housekeeping {
     pub(super) is_due: bool,
     pruned: Option<Instant>,
+    /// An operator's ages of entries and outputs, for the next time.
+    ages: Option<(Option<SignedDuration>, Option<SignedDuration>)>,
 }
 
 impl Housekeeping {
@@ -27,16 +31,14 @@ impl Housekeeping {
         self.is_due.then_some(IDLE_TIME)
     }
 
-    /// Return the point of steady time before which entries are to be pruned, if pruning is due. It is never due while there is
-    /// other work.
-    fn prune_before(
-        &self,
-        keep: Option<SignedDuration>,
-        is_idle: bool,
-        (now, monotonic): (Steady, Instant),
-    ) -> Option<Steady> {
-        let is_due = self.pruned.is_none_or(|pruned| monotonic.duration_since(pruned) >= PRUNE_INTERVAL);
-        keep.filter(|_| is_due && is_idle).and_then(|keep| now.checked_after(-keep))
+    /// Prune at the next idle moment by an operator's ages of entries and outputs.
+    pub(super) fn prune_now(&mut self, keep: Option<SignedDuration>, keep_outputs: Option<SignedDuration>) {
+        (self.is_due, self.pruned, self.ages) = (true, None, Some((keep, keep_outputs)));
+    }
+
+    /// Return whether pruning is due. It never is while there is other work.
+    fn is_prune_due(&self, is_idle: bool, now: Instant) -> bool {
+        is_idle && self.pruned.is_none_or(|pruned| now.duration_since(pruned) >= PRUNE_INTERVAL)
     }
 }
 
@@ -46,20 +48,21 @@ impl Manager {
         if !self.housekeeping.is_due {
             return;
         }
-        let keep = self.config.journal.keep;
-        let now = self.state.now(&self.clock.read()).steady;
-        let before = self.housekeeping.prune_before(keep, is_idle, (now, Instant::now()));
+        let is_prune_due = self.housekeeping.is_prune_due(is_idle, Instant::now());
+        let limits = if is_prune_due { self.age_limits() } else { AgeLimits::default() };
         let checklist = self.state.checklist.to_value();
-        match self.journal.tidy(&checklist, &self.state.cycles, before) {
+        match self.journal.tidy(&checklist, &self.state.cycles, limits.entries) {
             Ok(true) => {}
             // The rest is done while the manager is idle.
             Ok(false) if !is_idle => {}
             Ok(false) => {
                 self.housekeeping.is_due = false;
                 self.journal.release_memory();
-                if let Some(before) = before {
-                    self.housekeeping.pruned = Some(Instant::now());
-                    self.remove_old_runs(before);
+                if is_prune_due {
+                    (self.housekeeping.pruned, self.housekeeping.ages) = (Some(Instant::now()), None);
+                    self.report_pruned();
+                    self.remove_old_versions();
+                    self.remove_old_outputs(&limits);
                 }
             }
             Err(error) => {
@@ -69,22 +72,62 @@ impl Manager {
         }
     }
 
-    /// Remove the folders of runs that were removed from the journal, in a thread: there may be thousands.
-    fn remove_old_runs(&self, before: Steady) {
-        let gone = match self.journal.runs_removed(before) {
-            Ok(gone) => gone,
+    fn age_limits(&self) -> AgeLimits {
+        let now = self.state.now(&self.clock.read()).steady;
+        let mut settings = self.config.journal.clone();
+        if let Some((keep, keep_outputs)) = self.housekeeping.ages {
+            (settings.keep, settings.keep_outputs) = (keep, keep_outputs);
+        }
+        AgeLimits::at(now, &settings)
+    }
+
+    fn report_pruned(&mut self) {
+        let RemovedEntries { events, runs, bytes } = self.journal.take_removed();
+        if events > 0 || runs > 0 {
+            self.log.info(format_args!(
+                "removed from the journal: {} and {}, older than it keeps; {} of its file are free for later entries",
+                counted(events as u64, "event", "events"),
+                counted(runs as u64, "run", "runs"),
+                size(bytes)
+            ));
+        }
+    }
+
+    fn remove_old_versions(&self) {
+        for (copy, bytes) in journal::remove_old_versions(&self.config.journal.folder) {
+            self.log.info(format_args!(
+                "removed {}, the journal from before an upgrade: {} are free",
+                copy.display(),
+                size(bytes)
+            ));
+        }
+    }
+
+    /// Remove the folders of old runs in a thread: there may be thousands.
+    fn remove_old_outputs(&self, limits: &AgeLimits) {
+        let Some(before) = limits.outputs else { return };
+        let old = match self.journal.old_outputs(before) {
+            Ok(old) => old,
             Err(error) => {
-                return self.log.error(format_args!("the folders of old runs are not removed: {error}"));
+                return self.log.error(format_args!("the outputs of old runs are not removed: {error}"));
             }
         };
         let (root, log) = (self.runners.root().to_owned(), self.log.clone());
         let remove = move || {
-            for error in old_runs::remove(&root, |number| gone.contains(Number(number))) {
-                log.error(format_args!("the folder of an old run cannot be removed: {error}"));
+            let removed = old_runs::remove(&root, |number| old.contains(Number(number)));
+            for error in removed.errors {
+                log.error(format_args!("the output of an old run cannot be removed: {error}"));
+            }
+            if removed.count > 0 {
+                log.info(format_args!(
+                    "removed the outputs of {}, older than the journal keeps: {} are free",
+                    counted(removed.count as u64, "run", "runs"),
+                    size(removed.bytes)
+                ));
             }
         };
-        if let Err(error) = std::thread::Builder::new().name("old runs".to_owned()).spawn(remove) {
-            self.log.error(format_args!("the folders of old runs are not removed: {error}"));
+        if let Err(error) = std::thread::Builder::new().name("old outputs".to_owned()).spawn(remove) {
+            self.log.error(format_args!("the outputs of old runs are not removed: {error}"));
         }
     }
 }
@@ -94,21 +137,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_journal_is_pruned_in_idle_moments_once_an_hour_if_the_configuration_says_so() {
-        let at = |second| Steady(jiff::Timestamp::from_second(second).unwrap());
-        let now = at(1_000_000);
-        let keep = Some(SignedDuration::from_secs(400_000));
-        let before = at(600_000);
+    fn the_journal_is_pruned_in_idle_moments_once_an_hour() {
         let start = Instant::now();
-        let mut housekeeping = Housekeeping { is_due: true, pruned: None };
-        assert_eq!(housekeeping.prune_before(keep, true, (now, start)), Some(before));
-        assert_eq!(housekeeping.prune_before(keep, false, (now, start)), None, "there is other work");
-        assert_eq!(housekeeping.prune_before(None, true, (now, start)), None, "every entry is kept");
+        let mut housekeeping = Housekeeping { is_due: true, pruned: None, ages: None };
+        assert!(housekeeping.is_prune_due(true, start));
+        assert!(!housekeeping.is_prune_due(false, start), "there is other work");
         housekeeping.pruned = Some(start);
-        let hour = Duration::from_secs(3_600);
-        let almost = start + hour.saturating_sub(Duration::from_nanos(1));
-        assert_eq!(housekeeping.prune_before(keep, true, (now, start)), None);
-        assert_eq!(housekeeping.prune_before(keep, true, (now, almost)), None);
-        assert_eq!(housekeeping.prune_before(keep, true, (now, start + hour)), Some(before));
+        let almost = start + PRUNE_INTERVAL.saturating_sub(Duration::from_nanos(1));
+        assert!(!housekeeping.is_prune_due(true, almost));
+        assert!(housekeeping.is_prune_due(true, start + PRUNE_INTERVAL));
     }
 }

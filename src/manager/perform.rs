@@ -23,6 +23,10 @@ const CHECKLIST_LOGGER: &str = "checklist";
 /// The most runs that are started before the loop continues: each takes a few milliseconds.
 const MAX_LAUNCHES_AT_ONCE: usize = 20;
 
+/// Why a run is not started that was running in the backup from which the journal was restored, if its folder does not tell more.
+const RUNNING_IN_BACKUP: &str = "it was running in the backup from which the journal was restored, and its folder is not here, so \
+    whether it has succeeded is not known";
+
 /// A launch that is committed and not yet started, or a run of the previous manager to adopt.
 #[derive(Debug)]
 pub(super) struct QueuedLaunch {
@@ -94,6 +98,7 @@ impl Manager {
                 Effect::StopRun(run) => stops.push(run),
                 Effect::Notify(notice) => notices.push(notice),
                 Effect::Reload => follow_up.reload = true,
+                Effect::Prune { keep, keep_outputs } => self.housekeeping.prune_now(keep, keep_outputs),
                 Effect::Stop { status } => follow_up.stop = Some(status),
             }
         }
@@ -219,7 +224,9 @@ impl Manager {
     fn start_or_adopt(&mut self, queued: &QueuedLaunch) -> Option<Event> {
         let QueuedLaunch { run, folder, worker, cycle, is_adopted, .. } = queued;
         // A run that was requested to stop before it was started may be adopted, but not started.
-        let stop_requested = self.state.runs.get(run).is_some_and(|run| run.stop_requested.is_some());
+        let launched = self.state.runs.get(run);
+        let stop_requested = launched.is_some_and(|run| run.stop_requested.is_some());
+        let is_restored = launched.is_some_and(|run| run.is_restored);
         if !is_adopted && !stop_requested {
             self.log.info(format_args!("launching {worker}"));
         }
@@ -240,6 +247,7 @@ impl Manager {
         }
         let environment = self.environment(worker, cycle.as_ref());
         let command = match command {
+            _ if is_restored => Err(RUNNING_IN_BACKUP.to_owned()),
             _ if stop_requested => Err(STOPPED_BEFORE_START.to_owned()),
             command => command.map_err(|error| error.to_string()),
         };

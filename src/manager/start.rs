@@ -27,13 +27,10 @@ use crate::private_folder::{self, OTHERS, OTHERS_WRITE};
 use crate::process::machine;
 use crate::rules::{Engine, Reloader, RuleSet};
 use crate::service_manager::ServiceManager;
-use crate::store::journal::Migration;
-use crate::store::{ChecklistFile, Journal, JournalError};
+use crate::store::journal::{self, Migration};
+use crate::store::{CHECKLIST_NOTE, ChecklistFile, Journal, JournalError};
 use nowcast_core::State;
 use pylogging::Logger;
-
-/// A file in the journal's folder that names the checklist file which was once written.
-const CHECKLIST_NOTE: &str = "checklist-file";
 
 /// The most files of other users that one log line names.
 const MOST_NAMED: usize = 5;
@@ -52,9 +49,15 @@ impl Manager {
         let config = Arc::new(config);
         let folder = config.journal.folder.clone();
         make_private(&config, &log)?;
+        if journal::is_restore_unfinished(&folder) {
+            log.warning("a restore of the journal was interrupted; it is finished now");
+        }
         let mut journal = Journal::open_and_report(&folder, |Migration { from, to }| {
             log.info(format_args!(
-                "migrating the journal from version {from} to version {to}; with millions of events this takes minutes"
+                "migrating the journal from version {from} to version {to}; with millions of events this takes minutes. A copy from before is \
+                 kept for {} days: {}",
+                journal::KEPT_FOR.as_secs() / (24 * 60 * 60),
+                journal::kept_version(&folder, from).display()
             ));
         })?;
         journal.set_configuration(&config.text)?;
@@ -202,12 +205,7 @@ pub(super) fn checklist_file(config: &Config) -> ChecklistFile {
 
 /// Recover the state from the journal.
 fn recover(journal: &Journal, config: &Config, options: &Options) -> Result<State, JournalError> {
-    let recovered = journal.load()?;
-    let (checklist, open) = (recovered.checklist, recovered.changes);
-    let (policy, last_event) = (Arc::new(config.policy()), recovered.last_event);
-    let mut state =
-        State::recovered(policy, checklist, recovered.cycles, open, recovered.last_number, last_event);
-    state.checklist_event = recovered.checklist_event;
+    let mut state = journal.load()?.state(Arc::new(config.policy()));
     state.exit_when_idle = options.exit_when_idle;
     // The previous manager may have refused rules, so the first loaded ones are recorded in any case.
     state.rules_refused = true;

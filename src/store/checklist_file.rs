@@ -63,7 +63,7 @@ pub struct ChecklistFile {
 pub type Snapshot = (Number, Value);
 
 /// Device, inode, time of the last change and size of a file: one of them changes when a program changes the file.
-type FileStamp = (u64, u64, i64, i64, u64);
+pub(super) type FileStamp = (u64, u64, i64, i64, u64);
 
 fn is_too_large(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|found| found.is_file() && found.len() > MAX_SIZE)
@@ -434,13 +434,19 @@ impl Writer {
 /// servers read it. No fsync: the journal survives a power cut.
 fn replace(path: &Path, (event, checklist): &Snapshot) -> io::Result<WrittenFile> {
     let text = Seal::put(*event, &pyyaml::write(checklist, Keys::AsGiven));
+    let stamp = replace_text(path, text.as_bytes())?;
+    Ok(WrittenFile { event: *event, size: text.len(), stamp })
+}
+
+/// Replace the file by one with that text.
+pub(super) fn replace_text(path: &Path, text: &[u8]) -> io::Result<FileStamp> {
     // A link stays a link: the file that it names is replaced.
     let path = &target(path);
     let temporary = with_suffix(path, ".new");
     let explain = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
     let write = || -> io::Result<FileStamp> {
         let mut file = create(&temporary, fs::metadata(path).ok().as_ref())?;
-        file.write_all(text.as_bytes())?;
+        file.write_all(text)?;
         let stamp = stamp(&file.metadata()?);
         drop(file);
         failpoint::pass("manager: checklist file new");
@@ -448,8 +454,7 @@ fn replace(path: &Path, (event, checklist): &Snapshot) -> io::Result<WrittenFile
         failpoint::pass("manager: checklist file renamed");
         Ok(stamp)
     };
-    let stamp = write().map_err(explain)?;
-    Ok(WrittenFile { event: *event, size: text.len(), stamp })
+    write().map_err(explain)
 }
 
 fn create(temporary: &Path, before: Option<&fs::Metadata>) -> io::Result<File> {

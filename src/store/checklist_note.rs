@@ -12,6 +12,9 @@ use std::path::{Path, PathBuf};
 
 use nowcast_core::Number;
 
+/// The name of the note in the journal's folder.
+pub const CHECKLIST_NOTE: &str = "checklist-file";
+
 /// The line behind the path.
 const EVENT: &[u8] = b"\nevent ";
 

@@ -10,6 +10,7 @@ pub mod renamed_journal;
 pub mod seal;
 
 pub use checklist_file::{ChecklistFile, LoadError};
+pub use checklist_note::CHECKLIST_NOTE;
 pub use journal::{History, Journal, JournalError};
 pub use poison_file::{PoisonFile, Step};
 pub use presence::Presence;

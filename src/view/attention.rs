@@ -15,6 +15,7 @@ use crate::store::journal::{Acknowledgement, JournalError, OpenItems};
 use nowcast_core::AtRisk;
 use nowcast_core::Run;
 use nowcast_core::expected::Expected;
+use nowcast_core::hold::{Hold, HoldTarget};
 use nowcast_core::parked::{Parked, ParkedItem};
 use nowcast_core::{Cycle, Join};
 
@@ -67,6 +68,8 @@ pub enum AttentionKind {
     Daemon,
     /// The journal cannot be read or written.
     Journal,
+    /// The journal was restored from a backup, and launches are held since.
+    Restored,
     /// Changed rules were refused, or there are no rules.
     Rules,
     /// A run failed or crashed, and no run like it has succeeded since.
@@ -95,6 +98,7 @@ impl AttentionKind {
         match self {
             AttentionKind::Daemon => "DAEMON",
             AttentionKind::Journal => "JOURNAL",
+            AttentionKind::Restored => "RESTORED",
             AttentionKind::Rules => "RULES",
             AttentionKind::Failed => "FAILED",
             AttentionKind::Message => "MESSAGE",
@@ -186,7 +190,8 @@ fn of_daemon(daemon: &DaemonView, config: &Config, has_journal: bool) -> Option<
 
 /// Return the items found in the journal, except failed runs, unsorted.
 pub(super) fn of_journal(context: &ViewContext, open: &OpenItems) -> Result<Vec<Attention>, JournalError> {
-    let mut items: Vec<Attention> = of_rules(open).into_iter().collect();
+    let mut items: Vec<Attention> = open.holds.iter().filter_map(of_restored).collect();
+    items.extend(of_rules(open));
     items.extend(open.parked.iter().map(of_parked));
     items.extend(open.joins.iter().chain(&open.ended_joins).filter_map(|join| of_conflict(join, context)));
     items.extend(of_contact(context, open));
@@ -196,6 +201,19 @@ pub(super) fn of_journal(context: &ViewContext, open: &OpenItems) -> Result<Vec<
         items.extend(of_join(join, context, open)?);
     }
     Ok(items)
+}
+
+fn of_restored(hold: &Hold) -> Option<Attention> {
+    let is_of_restore = hold.target == HoldTarget::Restored;
+    let reason = "all launches are held: what has happened since the backup is not in the journal";
+    let subject = hold.reason.clone().unwrap_or_default();
+    let release = format!("nowcast release {}", hold.id.0);
+    let hints =
+        vec![Hint::with_effect(release, "once each parked and pending launch is released or discarded")];
+    is_of_restore.then(|| Attention {
+        hints,
+        ..Attention::new(AttentionKind::Restored, subject, reason).numbered(hold.id.0)
+    })
 }
 
 fn of_rules(open: &OpenItems) -> Option<Attention> {

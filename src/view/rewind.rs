@@ -15,8 +15,8 @@ use nowcast_core::parked::ParkedItem;
 use nowcast_core::rewind::{RepeatedRun, Rewind};
 use nowcast_core::run::Stage;
 use nowcast_core::{
-    CallId, Command, Cycle, Effect, Ending, Event, Join, NextWorker, Number, RuleCallResult, RuleError,
-    RuleInput, Rules, Run, RunId, State, decide,
+    CallId, Command, Cycle, Effect, Ending, Event, Join, NextWorker, NoRules, Number, Run, RunId, State,
+    decide,
 };
 
 /// What a rewind would do. Its keys are those of the JSON.
@@ -138,15 +138,6 @@ impl RewindLaunch {
             parked: None,
             label: label(worker),
         }
-    }
-}
-
-/// A rewind calls no rule.
-struct NoRules;
-
-impl Rules for NoRules {
-    fn call_after(&self, _: &RuleInput<'_>) -> RuleCallResult {
-        RuleCallResult::new(Err(RuleError::Failed("a rewind calls no rule".to_owned())))
     }
 }
 
@@ -332,6 +323,7 @@ mod tests {
             report: None,
             sent: Vec::new(),
             stop_requested: None,
+            is_restored: false,
         }
     }
 

@@ -274,8 +274,13 @@ impl SystemView {
         let label = cycle.as_str();
         let is_of_cycle = |run: &RunView| run.cycle.as_deref() == Some(label);
         self.attention.retain(|item| {
-            let is_common =
-                matches!(item.kind, AttentionKind::Daemon | AttentionKind::Journal | AttentionKind::Rules);
+            let is_common = matches!(
+                item.kind,
+                AttentionKind::Daemon
+                    | AttentionKind::Journal
+                    | AttentionKind::Restored
+                    | AttentionKind::Rules
+            );
             is_common || item.cycles.iter().any(|other| other == label)
         });
         self.running.retain(|running| is_of_cycle(&running.run));

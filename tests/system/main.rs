@@ -5,6 +5,7 @@ mod support;
 
 mod access;
 mod backtest;
+mod backup;
 mod bad_checklists;
 mod bad_messages;
 mod bad_rules;
@@ -50,6 +51,7 @@ mod redelivery;
 mod release_packages;
 mod reload;
 mod resending;
+mod restore;
 mod rewind;
 mod rules_replay;
 mod runner;

@@ -11,7 +11,7 @@ use rustix::process::Signal;
 use crate::support::system::{Builder, System, system};
 
 /// A worker that is scheduled for every second.
-fn each_second(settings: &str) -> Builder {
+pub fn each_second(settings: &str) -> Builder {
     system()
         .section("workers: {keyless: {command: [sh, -c, 'echo ran >> ran; exit 1']}}")
         .section(&format!("scheduled workers:\n- keyless: {{cron: '* * * * * *'{settings}}}"))
@@ -32,7 +32,7 @@ fn requested(system: &System) -> Vec<(jiff::Timestamp, Option<CycleOption>, Stri
 }
 
 /// The times for which the schedule launched, with the number of runs for each.
-fn launched(system: &System) -> BTreeMap<String, usize> {
+pub fn launched(system: &System) -> BTreeMap<String, usize> {
     let mut launched = BTreeMap::new();
     for (due, _, answer) in requested(system) {
         *launched.entry(due.to_string()).or_default() += usize::from(answer.contains("is launched as run #"));

@@ -37,7 +37,8 @@ fn version() {
     let folder = tempfile::tempdir().expect("a folder");
     let text = transcript(command(folder.path(), &["--version"]));
     let (own, libraries) = text.split_once("\nlibraries: ").expect("a line of libraries");
-    let features = [("failpoints", cfg!(feature = "failpoints")), ("system-tests", cfg!(feature = "system-tests"))];
+    let features =
+        [("failpoints", cfg!(feature = "failpoints")), ("system-tests", cfg!(feature = "system-tests"))];
     let features: Vec<&str> = features.iter().filter(|(_, is_on)| *is_on).map(|(name, _)| *name).collect();
     let features = if features.is_empty() { "none".to_owned() } else { features.join(", ") };
     let expected =

@@ -147,6 +147,15 @@ pub fn parked_launches() -> Recorded {
     system
 }
 
+/// The journal was restored from a backup in which launches were pending.
+pub fn restored() -> Recorded {
+    let mut system = pending_launches();
+    let launched_since = vec![system.pending_run_of("make_ssh_files")];
+    let file = "/backup/nowcast-Fri.sqlite".to_owned();
+    system.at("11:44").asks(Command::Restore { file, is_latest: false, launched_since });
+    system
+}
+
 /// Launches wait: held, for their time, for another of the same worker.
 pub fn pending_launches() -> Recorded {
     let mut system = fine();

@@ -52,6 +52,11 @@ fn launches_are_pending() {
 }
 
 #[test]
+fn a_backup_was_restored() {
+    assert_status("restored", scenes::restored());
+}
+
+#[test]
 fn workers_run() {
     assert_status("running", scenes::running());
 }

@@ -118,6 +118,22 @@ pub enum Command {
         /// A note for other operators.
         reason: Option<String>,
     },
+    /// Remove old entries of the journal and old outputs now.
+    Prune {
+        /// The age of entries; `None` keeps all.
+        keep: Option<SignedDuration>,
+        /// The age of outputs.
+        keep_outputs: Option<SignedDuration>,
+    },
+    /// Begin again with a journal that was restored from a backup.
+    Restore {
+        /// The backup.
+        file: String,
+        /// Nothing has happened since the backup, so nothing is held.
+        is_latest: bool,
+        /// Pending launches of the backup that were launched since: they have a run's folder.
+        launched_since: Vec<RunId>,
+    },
     /// Set a value in the checklist.
     ChecklistSet {
         /// The keys from the top down, as YAML text of a list.

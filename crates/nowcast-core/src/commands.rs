@@ -3,6 +3,7 @@
 pub mod cycles;
 mod messages;
 mod pending;
+mod restore;
 mod rewind;
 
 use jiff::Timestamp;
@@ -121,6 +122,17 @@ impl Decision<'_> {
             }
             Command::Release { number } => self.release(*number),
             Command::Discard { number } => self.discard(*number),
+            Command::Prune { keep, keep_outputs } => {
+                self.effects.push(Effect::Prune { keep: *keep, keep_outputs: *keep_outputs });
+                Ok((
+                    "old entries and outputs are removed as soon as the manager is idle; its log says which"
+                        .to_owned(),
+                    Vec::new(),
+                ))
+            }
+            Command::Restore { file, is_latest, launched_since } => {
+                Ok(self.restore(user, file, *is_latest, launched_since))
+            }
             Command::Acknowledge { runs, .. } => self.acknowledge(runs),
             Command::ChecklistSet { path, value } => self.set_checklist(path, value),
             Command::ChecklistClear { force } => self.clear_on_request(*force),
@@ -155,7 +167,7 @@ impl Decision<'_> {
     /// Refuse a target that no launch can have; return a warning about an unregistered worker.
     fn check_target(&self, target: &HoldTarget) -> Result<String, String> {
         match target {
-            HoldTarget::All | HoldTarget::Cycle(_) => Ok(String::new()),
+            HoldTarget::All | HoldTarget::Cycle(_) | HoldTarget::Restored => Ok(String::new()),
             HoldTarget::Host(host) => self.check_host(host).map(|()| String::new()),
             HoldTarget::Worker(name) => match name_problem("the worker's name", name) {
                 Some(problem) => Err(problem),

@@ -10,6 +10,7 @@ use crate::notice::Notice;
 use crate::record::Record;
 use crate::rules::LogLine;
 use crate::run::RunId;
+use jiff::SignedDuration;
 use pyyaml::Value;
 
 /// An action outside of the state. Only the manager executes effects (in `commit.rs` and `perform.rs`), and there are no
@@ -56,6 +57,13 @@ pub enum Effect {
     Notify(Box<Notice>),
     /// Reload configuration, rules and checklist file.
     Reload,
+    /// Remove old entries of the journal and old outputs of runs at the next idle moment.
+    Prune {
+        /// The age of entries; `None` keeps all.
+        keep: Option<SignedDuration>,
+        /// The age of outputs.
+        keep_outputs: Option<SignedDuration>,
+    },
     /// Stop the manager.
     Stop {
         /// Its exit status.

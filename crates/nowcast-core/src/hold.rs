@@ -38,6 +38,8 @@ pub enum HoldTarget {
     Host(String),
     /// The launches of one cycle.
     Cycle(Cycle),
+    /// Every launch, since the journal was restored from a backup.
+    Restored,
 }
 
 impl Hold {
@@ -51,7 +53,7 @@ impl Hold {
     #[must_use]
     pub fn holds(&self, worker: &NextWorker, cycle: Option<&Cycle>) -> bool {
         match &self.target {
-            HoldTarget::All => true,
+            HoldTarget::All | HoldTarget::Restored => true,
             HoldTarget::Worker(name) => worker.name() == name,
             HoldTarget::Host(host) => worker.host == *host,
             HoldTarget::Cycle(held) => cycle == Some(held),
@@ -62,7 +64,7 @@ impl Hold {
 impl std::fmt::Display for HoldTarget {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            HoldTarget::All => write!(out, "all"),
+            HoldTarget::All | HoldTarget::Restored => write!(out, "all"),
             HoldTarget::Worker(name) => write!(out, "worker {name}"),
             HoldTarget::Host(host) => write!(out, "host {host}"),
             HoldTarget::Cycle(cycle) => write!(out, "cycle {cycle}"),
@@ -85,6 +87,7 @@ mod tests {
         let today = Cycle::parse("today").unwrap();
         for (target, expected) in [
             (HoldTarget::All, true),
+            (HoldTarget::Restored, true),
             (HoldTarget::Worker("make_plots".to_owned()), true),
             (HoldTarget::Worker("make".to_owned()), false),
             (HoldTarget::Host("nibi".to_owned()), true),

@@ -112,6 +112,7 @@ impl Decision<'_> {
             report: None,
             sent: Vec::new(),
             stop_requested: None,
+            is_restored: false,
         })));
         id
     }
@@ -345,6 +346,7 @@ mod tests {
             report,
             sent: Vec::new(),
             stop_requested: None,
+            is_restored: false,
         };
         state.apply(&Change::Run(Box::new(run)), &Value::Null);
     }

@@ -80,8 +80,8 @@ pub use record::{Change, Record};
 pub use requested_launch::RequestedLaunch;
 pub use rewind::Rewind;
 pub use rules::{
-    JoinRequest, LogLine, Requirement, ReturnedLaunches, RuleCallResult, RuleError, RuleFile, RuleInput,
-    Rules,
+    JoinRequest, LogLine, NoRules, Requirement, ReturnedLaunches, RuleCallResult, RuleError, RuleFile,
+    RuleInput, Rules,
 };
 pub use run::{Ending, Number, Run, RunId};
 pub use state::State;

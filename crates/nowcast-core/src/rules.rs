@@ -18,6 +18,16 @@ pub trait Rules {
     fn call_after(&self, input: &RuleInput<'_>) -> RuleCallResult;
 }
 
+/// The rules of a decision that calls none, such as that on most commands.
+#[derive(Debug, Clone, Copy)]
+pub struct NoRules;
+
+impl Rules for NoRules {
+    fn call_after(&self, _: &RuleInput<'_>) -> RuleCallResult {
+        RuleCallResult::new(Err(RuleError::Failed("this decision calls no rule".to_owned())))
+    }
+}
+
 /// Everything that a rule sees.
 #[derive(Debug, Clone, Copy)]
 pub struct RuleInput<'a> {

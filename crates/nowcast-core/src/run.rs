@@ -57,6 +57,9 @@ pub struct Run {
     pub sent: Vec<RunReport>,
     /// Why its stop was requested, if it was.
     pub stop_requested: Option<StopReason>,
+    /// The journal was restored from a backup in which it was running: it may have ended since, so it is never started.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_restored: bool,
 }
 
 /// The stage of a run.
@@ -292,6 +295,7 @@ mod tests {
             report: report.map(|r#type| RunReport { message: Number(9), r#type: r#type.to_owned() }),
             sent: Vec::new(),
             stop_requested: None,
+            is_restored: false,
         }
     }
 

@@ -190,6 +190,7 @@ mod tests {
             report: None,
             sent: Vec::new(),
             stop_requested: None,
+            is_restored: false,
         }
     }
 

@@ -125,9 +125,11 @@ impl StatusPage<'_> {
 
     fn attention(&self, item: &Attention) -> StatusRow {
         let (glyph, tone) = match item.kind {
-            AttentionKind::Daemon | AttentionKind::Journal | AttentionKind::Rules | AttentionKind::Failed => {
-                ("✖", Tone::Bad)
-            }
+            AttentionKind::Daemon
+            | AttentionKind::Journal
+            | AttentionKind::Restored
+            | AttentionKind::Rules
+            | AttentionKind::Failed => ("✖", Tone::Bad),
             AttentionKind::Message | AttentionKind::Launches | AttentionKind::Conflict => {
                 ("⚑", Tone::Warning)
             }

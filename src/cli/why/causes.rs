@@ -303,6 +303,8 @@ pub(super) fn command_text(command: &Command) -> String {
             let runs: Vec<String> = runs.iter().map(ToString::to_string).collect();
             format!("nowcast ack, {}", runs.join(", "))
         }
+        Command::Prune { .. } => "nowcast journal prune".to_owned(),
+        Command::Restore { file, .. } => format!("nowcast restore {file}"),
         Command::ChecklistSet { path, .. } => {
             let path = path.split_whitespace().collect::<Vec<_>>().join(" ");
             format!("nowcast checklist set {path}")

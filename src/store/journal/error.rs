@@ -36,10 +36,20 @@ pub enum JournalError {
         /// Where it would be.
         file: PathBuf,
     },
+    /// A restore was killed while it put the backup into its place.
+    #[error(
+        "there is no journal {} at the moment: a restore was interrupted. Start the manager or repeat \"nowcast restore\": both finish it \
+         first", .file.display()
+    )]
+    RestoreInterrupted {
+        /// Where it will be.
+        file: PathBuf,
+    },
     /// A newer version of the program made it.
     #[error(
         "{} has version {found}, and this program knows versions up to {known}: a newer nowcast has used it. \
-         Go on with that one, or move the journal's folder aside to start a new journal", .file.display()
+         Go on with that one, restore a backup from before the upgrade with \"nowcast restore\" (a copy from then is beside the journal), \
+         or move the journal's folder aside to start a new journal", .file.display()
     )]
     Newer {
         /// The database.
@@ -61,6 +71,17 @@ pub enum JournalError {
         found: i64,
         /// The version of this program.
         known: i64,
+    },
+    /// No copy of it could be kept before it is brought up to date.
+    #[error(
+        "{} was not brought up to date, since no copy of it could be kept before: {error}. Make room for one and start again, or go on with \
+         the previous nowcast", .file.display()
+    )]
+    NotKept {
+        /// The database.
+        file: PathBuf,
+        /// Why.
+        error: String,
     },
     /// It was taken away while the manager ran.
     #[error(

@@ -68,13 +68,43 @@ pub(super) fn after(connection: &Connection, event: Number) -> rusqlite::Result<
     fold(connection, event, true)
 }
 
+/// The events with snapshots whose content is not what the one before them and the events in between lead to.
+pub(super) fn wrong_snapshots(connection: &Connection) -> rusqlite::Result<Vec<Number>> {
+    let mut events = connection.prepare("SELECT event FROM snapshots ORDER BY event")?;
+    let events: Vec<Number> =
+        events.query_map([], |row| row::number(row, 0))?.collect::<rusqlite::Result<_>>()?;
+    let mut wrong = Vec::new();
+    for both in events.windows(2) {
+        let stored = fold(connection, both[1], true)?.unwrap_or_default();
+        let folded = fold_from(connection, both[0], both[1], true)?.unwrap_or_default();
+        // A snapshot from before version 8 has no cycles.
+        let cycles_differ =
+            stored.cycles.is_some() && folded.cycles.is_some() && stored.cycles != folded.cycles;
+        if stored.checklist.to_value() != folded.checklist.to_value() || cycles_differ {
+            wrong.push(both[1]);
+        }
+    }
+    Ok(wrong)
+}
+
 fn fold(connection: &Connection, event: Number, with_notes: bool) -> rusqlite::Result<Option<Folded>> {
-    let event = event.0.min(i64::MAX as u64).cast_signed();
+    fold_from(connection, event, event, with_notes)
+}
+
+/// Fold the events up to one, from the last snapshot up to another.
+fn fold_from(
+    connection: &Connection,
+    snapshot_until: Number,
+    event: Number,
+    with_notes: bool,
+) -> rusqlite::Result<Option<Folded>> {
+    let [snapshot_until, event] =
+        [snapshot_until, event].map(|number| number.0.min(i64::MAX as u64).cast_signed());
     let snapshot = connection
         .prepare_cached(
             "SELECT event, changed_by, checklist, CASE WHEN ?2 THEN notes END FROM snapshots WHERE event <= ?1 ORDER BY event DESC LIMIT 1",
         )?
-        .query_row(params![event, with_notes], |row| {
+        .query_row(params![snapshot_until, with_notes], |row| {
             let number = row::number(row, 0)?;
             let cycles = row.get_ref(3)?.as_str_or_null()?.map(row::from_json).transpose();
             let cycles = cycles.map_err(|error| row::damaged(&format!("the notes after event {number}"), &error))?;

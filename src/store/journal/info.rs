@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension};
 
 use super::{History, JournalError, fold, load, lock, message_index, row, schema};
-use nowcast_core::{Cycle, Number};
+use nowcast_core::{Cycle, Number, Run};
 
 /// The most problems that a check lists: a damaged database has any number of them.
 const MAX_PROBLEMS: usize = 20;
@@ -40,24 +40,7 @@ impl History {
     ///
     /// If the database cannot be read or is damaged.
     pub fn info(&self) -> Result<JournalInfo, JournalError> {
-        let size = |file: &Path| fs::metadata(file).map_or(0, |found| found.len());
-        self.ask(|connection| {
-            let number = |pragma| {
-                connection
-                    .pragma_query_value(None, pragma, |row| row.get::<_, i64>(0))
-                    .map(i64::cast_unsigned)
-            };
-            Ok(JournalInfo {
-                file: self.file.clone(),
-                version: connection.pragma_query_value(None, "user_version", |row| row.get(0))?,
-                bytes: size(&self.file),
-                free_bytes: number("freelist_count")? * number("page_size")?,
-                log_bytes: size(&schema::beside(&self.file, "-wal")),
-                events: count(connection, "events")?,
-                runs: count(connection, "runs")?,
-                first_and_last: first_and_last(connection)?,
-            })
-        })
+        self.ask(|connection| of(connection, &self.file))
     }
 
     /// Search for damage; return what was found, at most some of it. Without damage the list is empty.
@@ -69,17 +52,7 @@ impl History {
         // Before the database is read: a manager that runs may commit meanwhile.
         let noted = self.file.parent().and_then(lock::last_event);
         self.ask(|connection| {
-            let mut problems = damage(connection)?;
-            problems.extend(unreadable_events(connection)?);
-            problems.extend(message_index::missing(connection, MAX_PROBLEMS)?.iter().map(|event| {
-                format!(
-                    "event {event}: the key of its message is missing, so the message would be decided again"
-                )
-            }));
-            problems.extend(invalid_cycles(connection)?);
-            problems.extend(load::open(connection).err().map(|error| format!("open entries: {error}")));
-            let folded = fold::after(connection, Number(u64::MAX));
-            problems.extend(folded.err().map(|error| format!("the checklist and the notes: {error}")));
+            let mut problems = problems(connection, schema::VERSION)?;
             let last = load::last_event(connection)?;
             if let Some(noted) = noted.filter(|noted| *noted > last) {
                 problems.push(format!(
@@ -92,6 +65,54 @@ impl History {
             Ok(problems)
         })
     }
+}
+
+/// Return the size and content of a database.
+pub(super) fn of(connection: &Connection, file: &Path) -> rusqlite::Result<JournalInfo> {
+    let size = |file: &Path| fs::metadata(file).map_or(0, |found| found.len());
+    Ok(JournalInfo {
+        file: file.to_owned(),
+        version: connection.pragma_query_value(None, "user_version", |row| row.get(0))?,
+        bytes: size(file),
+        free_bytes: free_bytes(connection)?,
+        log_bytes: size(&schema::beside(file, "-wal")),
+        events: count(connection, "events")?,
+        runs: count(connection, "runs")?,
+        first_and_last: first_and_last(connection)?,
+    })
+}
+
+/// Return how many bytes of a database hold nothing.
+pub(super) fn free_bytes(connection: &Connection) -> rusqlite::Result<u64> {
+    let number = |pragma| {
+        connection.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0)).map(i64::cast_unsigned)
+    };
+    Ok(number("freelist_count")? * number("page_size")?)
+}
+
+/// Return what is wrong in a database of a version, at most some of it. What an earlier version means is known only once it is brought up
+/// to date.
+pub(super) fn problems(connection: &Connection, version: i64) -> rusqlite::Result<Vec<String>> {
+    let mut problems = damage(connection)?;
+    if version == schema::VERSION {
+        problems.extend(unreadable_events(connection)?);
+        problems.extend(message_index::missing(connection, MAX_PROBLEMS)?.iter().map(|event| {
+            format!("event {event}: the key of its message is missing, so the message would be decided again")
+        }));
+        problems.extend(invalid_cycles(connection)?);
+        problems.extend(load::open(connection).err().map(|error| format!("open entries: {error}")));
+        let folded = fold::after(connection, Number(u64::MAX));
+        match folded.and_then(|_| fold::wrong_snapshots(connection)) {
+            Ok(wrong) => problems.extend(wrong.iter().map(|event| {
+                format!(
+                    "the checklist or the notes after event {event} are not what the events before lead to"
+                )
+            })),
+            Err(error) => problems.push(format!("the checklist and the notes: {error}")),
+        }
+        problems.extend(unreadable_runs(connection)?);
+    }
+    Ok(problems)
 }
 
 fn count(connection: &Connection, table: &str) -> rusqlite::Result<u64> {
@@ -135,6 +156,22 @@ fn invalid_cycles(connection: &Connection) -> rusqlite::Result<Vec<String>> {
         problems.extend(error.map(|error| format!("{what} {number}: {error}")));
         if problems.len() == MAX_PROBLEMS {
             break;
+        }
+    }
+    Ok(problems)
+}
+
+/// Return the runs that cannot be read.
+fn unreadable_runs(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+    let mut statement = connection.prepare("SELECT id, body FROM runs ORDER BY id")?;
+    let mut rows = statement.query([])?;
+    let mut problems = Vec::new();
+    while let Some(row) = rows.next()? {
+        if let Err(error) = load::body::<Run>(row) {
+            problems.push(format!("run {}: {error}", row::number(row, "id")?));
+            if problems.len() == MAX_PROBLEMS {
+                break;
+            }
         }
     }
     Ok(problems)

@@ -1,5 +1,7 @@
 //! The state that a starting manager loads, and the replies that were sent.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row};
 use serde::de::DeserializeOwned;
@@ -7,7 +9,7 @@ use serde::de::DeserializeOwned;
 use super::{Journal, JournalError, clock, fold, row};
 use nowcast_core::checklist::Checklist;
 use nowcast_core::record::Outcome;
-use nowcast_core::{Change, Cycles, Join, Number, PreviousReply, Ticket};
+use nowcast_core::{Change, Cycles, Join, Number, Policy, PreviousReply, State, Ticket};
 use pyyaml::Map;
 
 /// Everything that a manager needs to go on.
@@ -26,6 +28,17 @@ pub struct Recovered {
     pub last_number: u64,
     /// The wall clock at the last event.
     pub last_event: Option<Timestamp>,
+}
+
+impl Recovered {
+    /// Return the state of a manager that goes on from here with this policy.
+    #[must_use]
+    pub fn state(self, policy: Arc<Policy>) -> State {
+        let Self { changes, checklist, cycles, checklist_event, last_number, last_event } = self;
+        let mut state = State::recovered(policy, checklist, cycles, changes, last_number, last_event);
+        state.checklist_event = checklist_event;
+        state
+    }
 }
 
 impl Journal {
@@ -129,7 +142,8 @@ pub(super) fn last_event(connection: &Connection) -> rusqlite::Result<u64> {
     connection.query_row("SELECT coalesce(max(number), 0) FROM events", [], |row| row::counted(row.get(0)?))
 }
 
-fn last_number(connection: &Connection) -> rusqlite::Result<u64> {
+/// The last number that was given to anything.
+pub(super) fn last_number(connection: &Connection) -> rusqlite::Result<u64> {
     let mut last = last_event(connection)?;
     for table in ["runs", "joins", "parked", "holds"] {
         let statement = format!("SELECT coalesce(max(id), 0) FROM {table}");

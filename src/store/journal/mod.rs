@@ -9,22 +9,27 @@
 
 mod as_of;
 mod attempts;
+mod backup;
 mod clock;
 mod commit;
 mod configurations;
+mod decided_restore;
 mod error;
 mod filter;
 mod find;
 mod fold;
 mod folder_stamp;
+mod growth;
 mod history;
 mod info;
+mod kept_versions;
 mod load;
 mod lock;
 mod message_index;
 mod migrate_notes;
 mod order;
 mod prune;
+mod restore;
 mod row;
 mod schema;
 mod stream;
@@ -38,14 +43,19 @@ use std::path::{Path, PathBuf};
 use rusqlite::Connection;
 
 pub use attempts::{Attempt, AttemptEnd, ReceivedMessage};
+pub use backup::{Backup, BackupError, backup};
+pub use decided_restore::exists_in as is_restore_unfinished;
 pub use error::JournalError;
 pub use filter::{EventFilter, EventKind, RunFilter, RunState};
 pub use find::{Acknowledgement, HistoricalRules, Kept, MessageOfCycle};
+pub use growth::{PAYLOADS, WeekOfGrowth};
 pub use history::{History, Numbered, OpenItems, RulesInForce};
 pub use info::JournalInfo;
+pub use kept_versions::{KEPT_FOR, path as kept_version, remove_old as remove_old_versions};
 pub use load::Recovered;
 pub use lock::holder;
-pub use prune::RunsRemoved;
+pub use prune::{AgeLimits, OldEntries, OldOutputs};
+pub use restore::{Restore, RestoreError, Restored};
 pub use schema::Migration;
 pub use stream::{CallHistory, CallInput, HistoricalCall, RuleOutcome};
 
@@ -53,6 +63,7 @@ use folder_stamp::FolderStamp;
 use lock::Lock;
 use message_index::MessageIndex;
 use nowcast_core::{Number, Steady};
+pub use tidy::RemovedEntries;
 use tidy::SinceSnapshot;
 
 /// The name of the database in the journal's folder.
@@ -78,6 +89,8 @@ pub struct Journal {
     commits: u32,
     /// Everything before that day was removed.
     pruned: Option<Steady>,
+    /// What was removed and is not reported yet.
+    removed: RemovedEntries,
     index: MessageIndex,
     /// The text of the configuration, if it is not kept yet.
     new_configuration: Option<String>,
@@ -85,30 +98,42 @@ pub struct Journal {
 
 impl Journal {
     /// Opens the journal in a folder, for this process alone; makes folder (mode 0700) and database if they
-    /// are missing, and brings an older database up to date.
+    /// are missing, brings an older database up to date, and finishes a restore that was interrupted.
     ///
     /// # Errors
     ///
     /// If another manager has it, it cannot be made, read or written, it is damaged, it lacks events that
     /// were kept, or a newer version of the program made it.
     pub fn open(folder: &Path) -> Result<Self, JournalError> {
-        Self::open_and_report(folder, |_| {})
+        Self::open_and(folder, |_, _| Ok(()))
     }
 
-    /// As [`Journal::open`]; `on_migration` is called before an older database is migrated.
+    /// As [`Journal::open`], for a manager: before an older database is brought up to date, `on_migration` is called, and a copy is kept
+    /// beside it.
     ///
     /// # Errors
     ///
-    /// Those of [`Journal::open`].
+    /// Those of [`Journal::open`], and if the copy cannot be written.
     pub fn open_and_report(
         folder: &Path,
         on_migration: impl FnOnce(Migration),
     ) -> Result<Self, JournalError> {
+        Self::open_and(folder, |connection, migration| {
+            on_migration(migration);
+            kept_versions::keep(connection, folder, migration.from)
+        })
+    }
+
+    fn open_and(
+        folder: &Path,
+        before_migration: impl FnOnce(&Connection, Migration) -> Result<(), JournalError>,
+    ) -> Result<Self, JournalError> {
         let unusable = |error| JournalError::Unusable { file: folder.to_owned(), error };
         fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(unusable)?;
         let (lock, noted) = Lock::take(folder)?;
+        decided_restore::finish(folder).map_err(unusable)?;
         let file = folder.join(DATABASE);
-        let connection = schema::open(&file, on_migration)?;
+        let connection = schema::open(&file, before_migration)?;
         let wrap = |error| JournalError::of(&file, "open the journal", error);
         let last_event = load::last_event(&connection).map_err(wrap)?;
         if noted > last_event {
@@ -133,6 +158,7 @@ impl Journal {
             tail,
             commits: 0,
             pruned: None,
+            removed: RemovedEntries::default(),
             index,
             new_configuration: None,
         })

@@ -13,7 +13,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::error::JournalError;
-use super::migrate_notes;
+use super::{decided_restore, migrate_notes};
 use crate::failpoint;
 
 /// The migration from each version to the next. Migrations are never edited, only added.
@@ -30,7 +30,7 @@ const MIGRATIONS: [&str; 9] = [
 ];
 
 /// The version that this program reads and writes.
-const VERSION: i64 = 9;
+pub(super) const VERSION: i64 = 9;
 
 /// The versions of a journal before and after its migration, which can take minutes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,8 +50,11 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(1);
 /// Statements that stay prepared.
 const STATEMENTS: usize = 64;
 
-/// Opens the database for its manager, made first if there is none. `on_migration` is called before an older one is migrated.
-pub(super) fn open(file: &Path, on_migration: impl FnOnce(Migration)) -> Result<Connection, JournalError> {
+/// Opens the database for its manager, made first if there is none. An older one is migrated, unless `before_migration` fails.
+pub(super) fn open(
+    file: &Path,
+    before_migration: impl FnOnce(&Connection, Migration) -> Result<(), JournalError>,
+) -> Result<Connection, JournalError> {
     let wrap = |error| JournalError::of(file, "open the journal", error);
     if !file.try_exists().map_err(|error| unusable(file, error))? {
         make(file)?;
@@ -62,7 +65,7 @@ pub(super) fn open(file: &Path, on_migration: impl FnOnce(Migration)) -> Result<
     let version = version(&connection, file)?;
     settle(&connection).map_err(wrap)?;
     if version < VERSION {
-        on_migration(Migration { from: version, to: VERSION });
+        before_migration(&connection, Migration { from: version, to: VERSION })?;
     }
     migrate(&mut connection, version).map_err(wrap)?;
     Ok(connection)
@@ -70,9 +73,18 @@ pub(super) fn open(file: &Path, on_migration: impl FnOnce(Migration)) -> Result<
 
 /// Opens the database for reading, beside its manager or without one.
 pub(super) fn open_to_read(file: &Path) -> Result<Connection, JournalError> {
+    let (connection, found) = open_to_copy(file)?;
+    if found < VERSION {
+        return Err(JournalError::Older { file: file.to_owned(), found, known: VERSION });
+    }
+    Ok(connection)
+}
+
+/// Opens a database of this version or an earlier one for reading. Return its version, too.
+pub(super) fn open_to_copy(file: &Path) -> Result<(Connection, i64), JournalError> {
     let wrap = |error| JournalError::of(file, "read the journal", error);
     if !file.try_exists().map_err(|error| unusable(file, error))? {
-        return Err(JournalError::None { file: file.to_owned() });
+        return Err(none(file));
     }
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(file, flags).map_err(wrap)?;
@@ -80,10 +92,7 @@ pub(super) fn open_to_read(file: &Path) -> Result<Connection, JournalError> {
     // Folding the log into the database is the manager's.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(wrap)?;
     let found = version(&connection, file)?;
-    if found < VERSION {
-        return Err(JournalError::Older { file: file.to_owned(), found, known: VERSION });
-    }
-    Ok(connection)
+    Ok((connection, found))
 }
 
 /// The version of a database that is a journal and not too new.
@@ -162,6 +171,15 @@ fn migrate(connection: &mut Connection, from: i64) -> rusqlite::Result<()> {
         failpoint::pass("journal: migration committed");
     }
     Ok(())
+}
+
+/// Why a database is missing.
+fn none(file: &Path) -> JournalError {
+    let file = file.to_owned();
+    match file.parent().filter(|folder| decided_restore::exists_in(folder)) {
+        Some(_) => JournalError::RestoreInterrupted { file },
+        None => JournalError::None { file },
+    }
 }
 
 fn unusable(file: &Path, error: io::Error) -> JournalError {

@@ -6,7 +6,7 @@ use rusqlite::Connection;
 
 use super::commit::Growth;
 use super::prune::{self, Removed};
-use super::{Journal, JournalError, Recovered, RunsRemoved, fold};
+use super::{Journal, JournalError, OldOutputs, Recovered, fold, info};
 use nowcast_core::{Cycles, Steady};
 use pyyaml::Value;
 
@@ -82,6 +82,17 @@ impl SinceSnapshot {
     }
 }
 
+/// What pruning removed from the journal.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RemovedEntries {
+    /// How many events.
+    pub events: usize,
+    /// How many runs.
+    pub runs: usize,
+    /// Bytes of the database that hold nothing since. Later entries use them.
+    pub bytes: u64,
+}
+
 impl Journal {
     /// Whether [`Journal::tidy`] is to be called though the manager is busy.
     #[must_use]
@@ -110,11 +121,11 @@ impl Journal {
         }
         let before = prune_before.map(prune::midnight).filter(|before| self.pruned != Some(*before));
         let removed = match before {
-            Some(before) => prune::step(&mut self.connection, before)
+            Some(before) => self
+                .prune_step(before)
                 .map_err(|error| self.wrap("remove what is older than `journal: keep:`", error))?,
             None => Removed::default(),
         };
-        self.index.forget(&removed.events);
         let has_more = removed.has_more;
         if !has_more {
             self.pruned = before.or(self.pruned);
@@ -125,23 +136,37 @@ impl Journal {
         Ok(has_more)
     }
 
+    fn prune_step(&mut self, before: Steady) -> rusqlite::Result<Removed> {
+        let free_before = info::free_bytes(&self.connection)?;
+        let removed = prune::step(&mut self.connection, before)?;
+        self.index.forget(&removed.events);
+        self.removed.events += removed.events.len();
+        self.removed.runs += removed.runs;
+        self.removed.bytes += info::free_bytes(&self.connection)?.saturating_sub(free_before);
+        Ok(removed)
+    }
+
+    /// Return what was removed since the last call.
+    pub fn take_removed(&mut self) -> RemovedEntries {
+        std::mem::take(&mut self.removed)
+    }
+
     /// Release the memory of pages that are cached, as far as that is possible.
     pub fn release_memory(&self) {
         // If it fails, the pages stay in memory.
         let _ = self.connection.release_memory();
     }
 
-    /// Remove everything before a point of steady time, by whole days, except what something open came from. Return the runs that
-    /// are gone.
+    /// Remove everything before a point of steady time, by whole days, except what something open came from.
     ///
     /// # Errors
     ///
     /// If the database cannot be read or written; nothing is lost by it.
-    pub fn prune(&mut self, before: Steady) -> Result<RunsRemoved, JournalError> {
+    pub fn prune(&mut self, before: Steady) -> Result<RemovedEntries, JournalError> {
         let Recovered { checklist, cycles, .. } = self.load()?;
         let checklist = Value::from(checklist);
         while self.tidy(&checklist, &cycles, Some(before))? {}
-        self.runs_removed(before)
+        Ok(self.take_removed())
     }
 
     /// Rebuild the database without its free pages. It needs room for two more copies meanwhile. The file is shrunk by
@@ -165,14 +190,15 @@ impl Journal {
         is_busy.map(|is_busy| !is_busy).map_err(|error| self.wrap("put the log into the database", error))
     }
 
-    /// Return the runs that [`Journal::tidy`] has removed, once it was done.
+    /// Return the runs whose outputs are older than a point of steady time, by whole days, and not needed by anything open. The journal
+    /// may not have the oldest of them any more.
     ///
     /// # Errors
     ///
     /// If the database cannot be read.
-    pub fn runs_removed(&self, before: Steady) -> Result<RunsRemoved, JournalError> {
-        prune::runs_removed(&self.connection, prune::midnight(before))
-            .map_err(|error| self.wrap("find the runs that were removed", error))
+    pub fn old_outputs(&self, before: Steady) -> Result<OldOutputs, JournalError> {
+        prune::old_outputs(&self.connection, prune::midnight(before))
+            .map_err(|error| self.wrap("find the old runs", error))
     }
 
     fn snapshot(&mut self, checklist: &Value, cycles: &Cycles) -> rusqlite::Result<()> {

@@ -13,6 +13,7 @@ mod messages;
 mod notes;
 mod notices;
 mod parked;
+mod restored;
 mod rewind;
 mod runs;
 mod slots;

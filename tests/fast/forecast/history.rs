@@ -443,6 +443,7 @@ fn run_of(index: u64, args: Vec<String>) -> Record {
         report: Some(RunReport { message: Number(3 * index + 3), r#type: "\"line\n\u{1}é".into() }),
         sent: Vec::new(),
         stop_requested: Some(StopReason::Killed("ana \"\\".into())),
+        is_restored: false,
     };
     let at = at.wall.to_zoned_datetime(jiff::tz::TimeZone::UTC);
     Record {

@@ -1,5 +1,7 @@
 //! Removing what is too old takes nothing that is still needed.
 
+use std::path::Path;
+
 use jiff::SignedDuration;
 use nowcast::store::journal::{EventFilter, RunFilter};
 use nowcast::store::{History, Journal, JournalError};
@@ -209,7 +211,9 @@ fn a_compacted_journal_is_smaller_and_has_the_same_content() {
     let mut journal = Journal::open(folder.path()).expect("a new journal");
     journal.commit(&day.records).expect("kept");
     let before = day.now.timestamp() - SignedDuration::from_hours(24 * 10);
-    let gone = journal.prune(Steady(before)).expect("pruned");
+    let removed = journal.prune(Steady(before)).expect("pruned");
+    assert!(removed.events > 0 && removed.runs > 0 && removed.bytes > 0, "{removed:?}");
+    let gone = journal.old_outputs(Steady(before)).expect("readable");
     assert!(gone.contains(Number(30)) && !gone.contains(day.records.last().expect("a record").number));
     let history = History::open(folder.path()).expect("readable");
     let content = history.events(&EventFilter::default()).expect("readable");
@@ -291,4 +295,33 @@ fn a_message_that_would_be_decided_again_is_damage() {
     }
     missing.sort();
     assert_eq!(history.check().expect("readable"), missing);
+}
+
+#[test]
+fn no_output_is_too_old_that_something_open_needs() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let fixture =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/journal-version-1/journal.sqlite");
+    std::fs::copy(fixture, folder.path().join("journal.sqlite")).expect("copied");
+    drop(Journal::open(folder.path()).expect("brought up to date"));
+    let database = rusqlite::Connection::open(folder.path().join("journal.sqlite")).expect("the database");
+    let change = |statement: &str| database.execute(statement, []).expect("changed");
+    let old = || {
+        let history = History::open(folder.path()).expect("readable");
+        let old =
+            history.old_outputs(Steady("2026-11-30T00:00:00Z".parse().expect("a time"))).expect("readable");
+        [3, 4, 8, 12].map(|run| old.contains(Number(run)))
+    };
+    // Runs 4, 8 and 12 are open, and 8 retries 3.
+    assert_eq!(old(), [false; 4]);
+    // An open join has received the message of run 8, and that of run 12 is parked.
+    change("UPDATE runs SET is_open = 0 WHERE id > 3");
+    assert_eq!(old(), [true, true, false, false]);
+    // The parked message is of a cycle of run 4.
+    change("UPDATE parked SET body = json_set(body, '$.item.message.cycle', 'today')");
+    change("UPDATE runs SET cycle = 'today' WHERE id = 4");
+    assert_eq!(old(), [true, false, false, false]);
+    change("UPDATE parked SET closed_by = 19");
+    change("UPDATE joins SET closed_by = 19");
+    assert_eq!(old(), [true, true, true, true]);
 }

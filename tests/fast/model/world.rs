@@ -139,7 +139,9 @@ impl World {
                 Effect::Reply { request, .. } => done.replies.push(request),
                 Effect::Answer { answer, .. } => done.answers.push(answer.done),
                 Effect::Journal(record) => done.records.push(*record),
-                Effect::Stop { .. } | Effect::Reload => panic!("the model asks for neither"),
+                Effect::Stop { .. } | Effect::Reload | Effect::Prune { .. } => {
+                    panic!("the model asks for neither")
+                }
                 Effect::Notify(notice) => {
                     if notice.alarm == Some(Alarm::Late) {
                         done.late.push(notice.worker);

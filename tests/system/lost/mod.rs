@@ -5,7 +5,7 @@ mod deep;
 pub mod failpoints;
 mod journal;
 mod kills;
-mod load;
+pub mod load;
 mod long;
 mod poison;
 mod programs;
