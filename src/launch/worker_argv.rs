@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::launch_command::{ExecWorker, LaunchCommand, RunLocation};
+use super::merged_config;
 use crate::config::{Config, Host};
 use crate::worker;
 use nowcast_core::message::CYCLE;
@@ -85,6 +86,11 @@ impl LaunchRequest<'_> {
                 Some(_) => python_module(&worker.module),
                 None => worker.module.clone(),
             };
+            let file = self
+                .host
+                .config_file
+                .clone()
+                .unwrap_or_else(|| merged_config::path(self.config).to_string_lossy().into_owned());
             vec![python, "-m".to_owned(), module, file]
         };
         words.extend(worker.args.iter().cloned());
