@@ -135,7 +135,7 @@ impl Report {
     fn point_to(&mut self, places: &KeyPlaces, keys: &str) {
         let keys: Vec<&str> = keys.split(": ").collect();
         if let (Some(problem), Some(place)) = (self.problems.last_mut(), places.nearest(&keys)) {
-            problem.file = place.file.to_owned();
+            place.file.clone_into(&mut problem.file);
             problem.line = Some(place.line);
         }
     }

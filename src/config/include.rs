@@ -96,7 +96,9 @@ impl Assembly<'_> {
             self.problems.push(Problem::of_file(file, None, text));
         }
         self.chain.push(file.to_owned());
-        entries.iter().for_each(|entry| self.follow(file, entry));
+        for entry in &entries {
+            self.follow(file, entry);
+        }
         self.chain.pop();
     }
 
@@ -167,13 +169,12 @@ impl Assembly<'_> {
         let mut entries = Vec::new();
         for (at, item) in items {
             let line = marks.line_of(&[INCLUDE, &at]).or_else(|| marks.line_of(&[INCLUDE]));
-            match item.as_str() {
-                Some(pattern) => entries.push(IncludeEntry { pattern: pattern.to_owned(), line }),
-                None => {
-                    let text = format!("must be a file name or a list of them, not {}", item.kind());
-                    let key = INCLUDE.to_owned();
-                    self.problems.push(Problem { key, ..Problem::of_file(file, line, text) });
-                }
+            if let Some(pattern) = item.as_str() {
+                entries.push(IncludeEntry { pattern: pattern.to_owned(), line });
+            } else {
+                let text = format!("must be a file name or a list of them, not {}", item.kind());
+                let key = INCLUDE.to_owned();
+                self.problems.push(Problem { key, ..Problem::of_file(file, line, text) });
             }
         }
         entries

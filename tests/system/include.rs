@@ -11,13 +11,20 @@ use crate::support::system::{Builder, System, system};
 
 /// A system whose configuration is in three files.
 fn three_files() -> Builder {
-    let workers = "message registry:\n  workers:\n    toil: {checklist key: work, success: done, crash: crashed}\n\
-                   workers:\n  toil: {exec: [sh, -c, 'echo $NOWCAST_YAML {config} > {folder}/toil.txt']}\n";
+    let workers = "
+message registry:
+  workers:
+    toil: {checklist key: work, success: done, crash: crashed}
+    plain:
+workers:
+  toil: {exec: [sh, -c, 'echo $NOWCAST_YAML {config} > {folder}/toil.txt']}
+  plain: {command: [cp, '{config}', '{folder}/plain.yaml']}
+";
     system()
         .section(
             "include: [workers.yaml, 'more/*.yaml']\nscheduled workers:\n- awaken: {every: day, at: '05:15'}",
         )
-        .rules("function after_toil() return {} end\n")
+        .rules("function after_toil() return {} end\nfunction after_plain() return {} end\n")
         .file("workers.yaml", workers)
         .file("more/b.yaml", "forcing: {rivers: fraser}\n")
         .file("more/a.yaml", "scheduled workers:\n- sleep: {every: day, at: '04:15'}\n")
@@ -42,7 +49,7 @@ fn error(section: &str, files: &[(&str, &str)]) -> String {
 #[test]
 fn sections_are_merged_and_lists_appended() {
     let system = three_files().prepare();
-    assert_eq!(system.operate(&["config", "check"]), "nowcast.yaml is valid: 6 workers registered\n");
+    assert_eq!(system.operate(&["config", "check"]), "nowcast.yaml is valid: 7 workers registered\n");
     assert_eq!(system.operate(&["config", "show", "forcing", "rivers"]), "fraser\n");
     let schedule = system.operate(&["config", "show", "scheduled workers"]);
     assert_eq!(
@@ -54,7 +61,7 @@ fn sections_are_merged_and_lists_appended() {
     let second = origin(&system, &["scheduled workers", "1", "sleep", "at"]);
     assert_eq!(second, "scheduled workers: 1: sleep: at 04:15 more/a.yaml, line 2");
     let registered = origin(&system, &["message registry", "workers", "toil", "success"]);
-    assert_eq!(registered, "message registry: workers: toil: success done workers.yaml, line 3");
+    assert_eq!(registered, "message registry: workers: toil: success done workers.yaml, line 4");
     assert!(origin(&system, &["zmq", "host"]).contains("localhost nowcast.yaml, line "));
 }
 
@@ -212,6 +219,9 @@ fn a_python_worker_gets_one_file_and_other_workers_the_file_with_the_includes() 
     let config = system.config().display().to_string();
     assert_eq!(written(&system, "toil.txt"), format!("{config} nowcast.yaml\n"));
     assert_eq!(written(&system, "reader.txt"), "fraser False\n");
+    system.operate(&["launch", "plain"]);
+    let merged = fs::read_to_string(system.path("checklist.journal/nowcast.yaml")).expect("merged");
+    system.wait_for("the copy", || (written(&system, "plain.yaml") == merged).then_some(()));
 
     // What has changed is in it after a reload, and after a restart.
     let is_merged = |system: &System, rivers: &str| {
