@@ -113,10 +113,12 @@ pub fn of_inputs(config: &Config) -> Vec<Exposure> {
     let rules = rules::locate(&config.file, &config.registry.next_workers_module).ok();
     let required = rules.as_ref().and_then(|rules| rules.parent()).map(lua_files_in).unwrap_or_default();
     let files = [Some(config.file.clone()), rules, Some(config.checklist_file.clone())];
+    let included = config.places.files().map(Path::to_owned);
     let paths: BTreeSet<PathBuf> = files
         .into_iter()
         .flatten()
         .chain(required)
+        .chain(included)
         .filter_map(|file| std::path::absolute(file).ok())
         .flat_map(|file| [file.parent().map(Path::to_owned), Some(file)])
         .flatten()

@@ -11,6 +11,10 @@ use nowcast_core::{DecisionTime, Event, State, TimePoint, decide};
 use super::system;
 
 pub fn check(data: &[u8]) {
+    // The files of this machine are no part of the input.
+    if data.windows(7).any(|word| word == b"include") {
+        return;
+    }
     let lookup = |name: &str| (name != "UNSET").then(|| format!("/{name}"));
     match config::parse(Path::new("nowcast.yaml"), data, &lookup) {
         Err(error) => assert!(!error.problems.is_empty() && !error.to_string().is_empty()),

@@ -172,3 +172,18 @@ def test_downloads_are_tried_again_after_the_same_pauses() -> None:
     ours = printed(sys.executable, "-c", PAUSES.format(package="nowcast_worker", module="web"))
     assert ours == theirs
     assert ours.count("end") == 2
+
+
+@beside_nemo_nowcast
+def test_a_worker_of_nemo_nowcast_reads_what_the_configuration_includes(system: System) -> None:
+    (system.folder / "forcing.yaml").write_text("forcing: {rivers: fraser}\n")
+    system.more = f"include: forcing.yaml\nrun: {{enabled hosts: {{}}}}"
+    system.write_config()
+    text = system.config.read_text().replace(f"python: {sys.executable}", f"python: {NEMO_PYTHON}")
+    system.config.write_text(text)
+    system.write_worker("return {'rivers': config['forcing']['rivers']}")
+    module = system.folder / "toil.py"
+    module.write_text(module.read_text().replace("nowcast_worker", "nemo_nowcast").replace(", need, tell", ""))
+    system.start()
+    system.nowcast("launch", "toil")
+    system.wait_for("its message", lambda: (system.checklist() or {}).get("work") == {"rivers": "fraser"})

@@ -176,3 +176,70 @@ def test_a_configuration_may_leave_out_what_the_program_nowcast_has_defaults_for
     config.load(file)
     assert yaml.safe_load(shown.stdout) == config._dict
     assert config["message registry"]["workers"]["get_obs"]["crash"] == "get_obs crashed"
+
+
+#: Configurations of several files: their sections and lists are merged.
+INCLUDED = {
+    "nowcast.yaml": "include: [a.yaml, 'hosts/*.yaml']\nzmq: {ports: {workers: 5}}\nlist: [1, 2]\nmine: &m {list: [1]}\nsame: *m\n",
+    "a.yaml": "message registry:\n  workers: {get_obs: }\nlist: [{b: 3}]\nmine: {<<: {x: 1}, list: [4]}\n",
+    "hosts/.hidden.yaml": "hidden: 1\n",
+    "hosts/b.yaml": "include: ../more.yaml\nrun: {enabled hosts: {b: }}\n",
+    "hosts/a.yaml": "run: {enabled hosts: {a: }}\nlist: [5]\n",
+    "more.yaml": "zmq: {ports: {manager: 4}}\n",
+}
+
+#: What the files of a configuration have, each with one error or several.
+WRONG: list[dict[str, str]] = [
+    {"nowcast.yaml": "include: a.yaml\nx: {y: 1}\n", "a.yaml": "x:\n  y: 1\n  z: 2\n"},
+    {"nowcast.yaml": "include: [a.yaml, b.yaml]\n", "a.yaml": "x: [1]\n7: 1\n", "b.yaml": "x: {y: 1}\n7: 2\nx y: 2\n"},
+    {"nowcast.yaml": "include: a.yaml\nx:\n", "a.yaml": "\nx:\n"},
+    {"nowcast.yaml": "include:\n- none.yaml\n- 7\n- [a]\n"},
+    {"nowcast.yaml": "include: {a: b}\n"},
+    {"nowcast.yaml": "include: sub/a.yaml\n", "sub/a.yaml": "include: b.yaml\n", "sub/b.yaml": "x: 1\ninclude: [a.yaml]\n"},
+    {"nowcast.yaml": "include: '*.yaml'\n", "a.yaml": ""},
+    {"nowcast.yaml": "include: [a.yaml, '?.yaml']\n", "a.yaml": "x: 1\n"},
+    {"nowcast.yaml": "include: a.yaml\n", "a.yaml": "- 1\n"},
+]
+
+
+def write_files(folder: Path, files: dict[str, str]) -> None:
+    for name, text in files.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(text)
+
+
+def nowcast(*arguments: str) -> str:
+    environment = {**os.environ, "NOWCAST_ENV": sys.prefix, "NOWCAST_LOGS": "/tmp"}
+    return subprocess.run([os.environ["NOWCAST"], *arguments], stdout=subprocess.PIPE, text=True, env=environment).stdout
+
+
+def test_files_are_included_as_by_the_program_nowcast(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("NOWCAST_ENV", sys.prefix)
+    monkeypatch.setenv("NOWCAST_LOGS", "/tmp")
+    write_files(tmp_path, INCLUDED)
+    config = Config()
+    config.load("nowcast.yaml")
+    assert yaml.safe_load(nowcast("config", "show")) == config._dict
+    assert config["list"] == [1, 2, {"b": 3}, 5]
+    assert (config["mine"], config["same"]) == ({"list": [1, 4], "x": 1}, {"list": [1]})
+    assert "hidden" not in config
+
+
+@pytest.mark.parametrize("files", WRONG)
+def test_files_that_cannot_be_merged_have_the_errors_of_the_program_nowcast(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: dict[str, str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_files(tmp_path, files)
+    with pytest.raises(ValueError) as caught:
+        Config().load("nowcast.yaml")
+    ours = [f"error: {line}" for line in str(caught.value).splitlines()]
+    assert ours == nowcast("config", "check").splitlines()
+
+
+def test_a_merged_file_of_the_manager_stands_for_the_one_that_includes(tmp_path: Path) -> None:
+    write_files(tmp_path, {"nowcast.yaml": "include: a.yaml\n", "a.yaml": "x: 1\n", "merged.yaml": f"merged from: {tmp_path}/nowcast.yaml\nx: 0\n"})
+    config = Config()
+    config.load(tmp_path / "merged.yaml")
+    assert (config.file, config["x"], "merged from" in config) == (f"{tmp_path}/nowcast.yaml", 1, False)

@@ -12,11 +12,11 @@ use tempfile::TempDir;
 use super::config_file::ConfigArgument;
 use super::{USAGE, config_show, print, requirements};
 use crate::config::defaults::{self, LOGS, Variables};
-use crate::config::{self, Config, Problem, Severity};
+use crate::config::{self, Config, KeyPlaces, Problem, Severity};
 use crate::rules;
 use nowcast_core::counted::counted;
 use pylogging::{Role, Setup};
-use pyyaml::{Marks, Value};
+use pyyaml::Value;
 
 #[derive(Debug, Clone, clap::Args)]
 #[group(skip)]
@@ -54,6 +54,7 @@ struct Report {
 struct ReportedProblem {
     /// `error`, `warning` or `note`.
     severity: &'static str,
+    file: PathBuf,
     line: Option<usize>,
     key: String,
     text: String,
@@ -96,7 +97,7 @@ impl Report {
                 let lookup = |name: &str| if name == LOGS { Some(logs.to_owned()) } else { lookup(name) };
                 Some(config::load_with(file, &lookup).ok()?.0.logging)
             });
-            report.check_logging(logging.as_ref().unwrap_or(&config.logging), config.aggregates_logs());
+            report.check_logging(config, logging.as_ref().unwrap_or(&config.logging));
             report.check_rules(config);
             report.check_requirements(config);
         }
@@ -113,31 +114,29 @@ impl Report {
         report
     }
 
-    fn check_logging(&mut self, logging: &Value, aggregates: bool) {
-        for role in [Role::Daemon].into_iter().chain(aggregates.then_some(Role::Aggregator)) {
+    fn check_logging(&mut self, config: &Config, logging: &Value) {
+        for role in [Role::Daemon].into_iter().chain(config.aggregates_logs().then_some(Role::Aggregator)) {
             match Setup::from_value(logging, role) {
                 Ok((_, warnings)) => {
                     for warning in warnings {
                         self.add("warning", "", warning.to_string());
-                        self.point_to(warning.place());
+                        self.point_to(&config.places, warning.place());
                     }
                 }
                 Err(error) => {
                     self.refuse("", error.to_string());
-                    self.point_to(error.place());
+                    self.point_to(&config.places, error.place());
                 }
             }
         }
     }
 
-    /// Set the line of the last problem: that of the key at `place`, or of the nearest section around it.
-    fn point_to(&mut self, place: &str) {
-        let text = config::read_regular(&self.file).ok().and_then(|text| String::from_utf8(text).ok());
-        let marks = text.and_then(|text| Some(pyyaml::read_marked(&text).ok()?.1));
-        let keys: Vec<&str> = place.split(": ").collect();
-        let line = |marks: Marks| (1..=keys.len()).rev().find_map(|length| marks.line_of(&keys[..length]));
-        if let Some(problem) = self.problems.last_mut() {
-            problem.line = marks.and_then(line);
+    /// Set the place of the last problem: that of the key at `keys`, or of the nearest section around it.
+    fn point_to(&mut self, places: &KeyPlaces, keys: &str) {
+        let keys: Vec<&str> = keys.split(": ").collect();
+        if let (Some(problem), Some(place)) = (self.problems.last_mut(), places.nearest(&keys)) {
+            place.file.clone_into(&mut problem.file);
+            problem.line = Some(place.line);
         }
     }
 
@@ -151,7 +150,7 @@ impl Report {
         for missing in requirements::missing(config) {
             let place = if missing.is_certain { "" } else { " (only if it is launched on this machine)" };
             self.add("warning", &missing.key, format!("{}{place}", missing.text));
-            self.point_to(&missing.place);
+            self.point_to(&config.places, &missing.place);
         }
     }
 
@@ -166,7 +165,8 @@ impl Report {
     }
 
     fn add(&mut self, severity: &'static str, key: &str, text: String) {
-        self.problems.push(ReportedProblem { severity, line: None, key: key.to_owned(), text });
+        let file = self.file.clone();
+        self.problems.push(ReportedProblem { severity, file, line: None, key: key.to_owned(), text });
     }
 
     fn to_text(&self) -> String {
@@ -174,7 +174,8 @@ impl Report {
         let line = |problem: &ReportedProblem| {
             let line = problem.line.map(|line| format!(", line {line}")).unwrap_or_default();
             let key = if problem.key.is_empty() { String::new() } else { format!(", {}", problem.key) };
-            format!("{}: {file}{line}{key}: {}\n", problem.severity, problem.text)
+            let place = problem.file.display();
+            format!("{}: {place}{line}{key}: {}\n", problem.severity, problem.text)
         };
         let summary = self.workers.filter(|_| !self.has_errors());
         let summary = summary.map(|count| {
@@ -197,6 +198,6 @@ impl ReportedProblem {
             Severity::Warning => "warning",
             Severity::Note => "note",
         };
-        Self { severity, line: problem.line, key: problem.key, text: problem.text }
+        Self { severity, file: problem.file, line: problem.line, key: problem.key, text: problem.text }
     }
 }

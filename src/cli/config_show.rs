@@ -1,5 +1,6 @@
 //! `nowcast config show`: the configuration as all programs of nowcast read it, with defaults. It never checks more than they do.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use serde::Serialize;
@@ -8,8 +9,8 @@ use super::config_file::ConfigFile;
 use super::print::{self, Json, plain};
 use super::table::Table;
 use super::{USAGE, keys};
-use crate::config::{self, Config};
-use pyyaml::{Marks, Value};
+use crate::config::{self, Config, KeyPlace};
+use pyyaml::Value;
 
 #[derive(Debug, Clone, clap::Args)]
 #[group(skip)]
@@ -33,7 +34,9 @@ struct Setting<'v> {
     /// The keys that lead to it.
     setting: Vec<String>,
     value: Json<'v>,
-    /// The line of the file; `None` for a default.
+    /// The file that has it; `None` for a default.
+    file: Option<&'v Path>,
+    /// Its line there.
     line: Option<usize>,
 }
 
@@ -53,19 +56,18 @@ fn show(args: &Args) -> anyhow::Result<ExitCode> {
     if !args.origin {
         return Ok(keys::show(&value, args.json));
     }
-    let (_, marks) = pyyaml::read_marked(&config.text)?;
     let mut settings = Vec::new();
     collect(&value, &args.keys, &mut |setting, value| {
-        let line = line(&config, &marks, &setting);
-        settings.push(Setting { setting, value: Json(value), line });
+        let place = place(&config, &setting);
+        let (file, line) = (place.map(|place| place.file), place.map(|place| place.line));
+        settings.push(Setting { setting, value: Json(value), file, line });
     });
     if args.json {
         return Ok(print::json(&settings));
     }
     let mut table = Table::new(&["SETTING", "VALUE", "ORIGIN"]);
-    for Setting { setting, value, line } in &settings {
-        let origin = line
-            .map_or_else(|| "default".to_owned(), |line| format!("{}, line {line}", config.file.display()));
+    for Setting { setting, value, .. } in &settings {
+        let origin = place(&config, setting).map_or_else(|| "default".to_owned(), |place| place.to_string());
         table.row([setting.join(": "), plain(value.0), origin]);
     }
     Ok(print::table(&table))
@@ -87,11 +89,11 @@ fn collect<'v>(value: &'v Value, keys: &[String], found: &mut dyn FnMut(Vec<Stri
     }
 }
 
-/// Return the line of a setting in the file, or of the nearest one around it; `None` for a default.
-fn line(config: &Config, marks: &Marks, setting: &[String]) -> Option<usize> {
+/// Return the place of a setting, or of the nearest one around it; `None` for a default.
+fn place<'c>(config: &'c Config, setting: &[String]) -> Option<KeyPlace<'c>> {
     if config.defaulted.iter().any(|path| setting.starts_with(path)) {
         return None;
     }
     let setting: Vec<&str> = setting.iter().map(String::as_str).collect();
-    (1..=setting.len()).rev().find_map(|length| marks.line_of(&setting[..length]))
+    config.places.nearest(&setting)
 }

@@ -1,6 +1,5 @@
 //! Checks the text of `nowcast.yaml` and builds a [`Config`]. It collects every problem and never stops at the first.
 
-use std::borrow::Cow;
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
 
@@ -11,14 +10,16 @@ use super::checked::{Config, Host, Launcher, Registry, Zmq};
 use super::default_settings::{self, CHECKLIST_KEY, SettingPath};
 use super::defaults;
 use super::environment::{self, Lookup};
-use super::problem::{ConfigError, Problem, Severity};
+use super::include::{self, MergedConfig, ReadFile};
+use super::places::KeyPlaces;
+use super::problem::{ConfigError, Problem, Severity, as_text, key_of};
 use super::raw::{RawManagers, RawRegistry, RawRun, RawZmq};
 use super::regular::read_regular;
 use super::security::WireLimits;
-use super::words::{not_yaml, reworded};
+use super::words::reworded;
 use error_text::closest;
 use nowcast_core::RegisteredWorker;
-use pyyaml::{Marks, Value};
+use pyyaml::Value;
 
 /// Read and check the configuration file, with the process's environment and the [`defaults`].
 ///
@@ -51,24 +52,32 @@ pub fn load_with(file: &Path, lookup: Lookup) -> Result<(Config, Vec<Problem>), 
         } else {
             ""
         };
-        ConfigError::whole_file(file, None, format!("the configuration file cannot be read: {error}{help}"))
+        Problem::of_file(file, None, format!("the configuration file cannot be read: {error}{help}"))
     })?;
     parse(file, &text, lookup)
 }
 
-/// Check the text of a configuration file. `lookup` returns the environment variables.
+/// Check the text of a configuration file, and the files that it includes. `lookup` returns the environment variables.
 ///
 /// # Errors
 /// As for [`load`].
 pub fn parse(file: &Path, text: &[u8], lookup: Lookup) -> Result<(Config, Vec<Problem>), ConfigError> {
-    let text = std::str::from_utf8(text).map_err(|error| {
-        let line = text[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count() + 1;
-        ConfigError::whole_file(file, Some(line), "the file is not UTF-8 text".to_owned())
-    })?;
-    let (mut value, marks) = pyyaml::read_marked(text)
-        .map_err(|error| ConfigError::whole_file(file, Some(error.mark().line), not_yaml(&error)))?;
+    parse_with(file, text, &read_regular, lookup)
+}
+
+/// Check the text of a configuration file. `read_file` reads the files that it includes.
+///
+/// # Errors
+/// As for [`load`].
+pub fn parse_with(
+    file: &Path,
+    text: &[u8],
+    read_file: ReadFile,
+    lookup: Lookup,
+) -> Result<(Config, Vec<Problem>), ConfigError> {
+    let MergedConfig { mut value, text, places, problems } = include::read(file, text, read_file)?;
     let defaulted = default_settings::add_to(&mut value);
-    let mut check = ConfigCheck { file, marks, defaulted, lookup, problems: Vec::new() };
+    let mut check = ConfigCheck { file, places, defaulted, lookup, problems };
     let config = check.config(&value, text);
     check.problems.sort_by_key(|problem| std::cmp::Reverse(problem.severity));
     match config {
@@ -82,15 +91,15 @@ pub fn parse(file: &Path, text: &[u8], lookup: Lookup) -> Result<(Config, Vec<Pr
 /// A check in progress. Each method returns `None` after it has reported an error.
 pub(super) struct ConfigCheck<'a> {
     file: &'a Path,
-    pub(super) marks: Marks,
+    pub(super) places: KeyPlaces,
     /// The paths of the settings that the file leaves out.
     defaulted: Vec<SettingPath>,
     lookup: Lookup<'a>,
-    problems: Vec<Problem>,
+    pub(super) problems: Vec<Problem>,
 }
 
 impl ConfigCheck<'_> {
-    fn config(&mut self, value: &Value, text: &str) -> Option<Config> {
+    fn config(&mut self, value: &Value, text: String) -> Option<Config> {
         if value.as_map().is_none() {
             let text = format!("the file must hold a mapping of sections, but it holds {}", value.kind());
             self.report(Severity::Error, &[], text);
@@ -137,7 +146,8 @@ impl ConfigCheck<'_> {
         Some(Config {
             default_log_folder: None,
             file: self.file.to_owned(),
-            text: text.to_owned(),
+            text,
+            places: self.places.clone(),
             defaulted: self.defaulted.clone(),
             value: substituted,
             checklist_file,
@@ -289,8 +299,12 @@ impl ConfigCheck<'_> {
         if found.is_none() {
             let close =
                 closest(name, value.as_map().into_iter().flatten().filter_map(|(key, _)| key.as_str()));
-            let line = close.and_then(|close| self.marks.line_of(&[close]));
-            let at = line.map(|line| format!(" (line {line})")).unwrap_or_default();
+            let place = close.and_then(|close| self.places.nearest(&[close]));
+            let at = match place {
+                Some(place) if place.file == self.file => format!(" (line {})", place.line),
+                Some(place) => format!(" ({place})"),
+                None => String::new(),
+            };
             let close = close.map(|close| format!("; did you mean `{close}`?")).unwrap_or_default();
             let text = format!("`{name}` is missing{close}{at}");
             self.report(Severity::Error, &[], text);
@@ -345,17 +359,9 @@ impl ConfigCheck<'_> {
 
     pub(super) fn report(&mut self, severity: Severity, path: &[&str], text: String) {
         // A missing key has no line; the nearest section around it has.
-        let line = (1..=path.len()).rev().find_map(|length| self.marks.line_of(&path[..length]));
-        let key = path.iter().map(|key| counted(key)).collect::<Vec<_>>().join(": ");
-        self.problems.push(Problem { severity, file: self.file.to_owned(), line, key, text });
-    }
-}
-
-/// Return a key as people know it: the entries of a list are counted from 1.
-fn counted(key: &str) -> Cow<'_, str> {
-    match key.parse::<usize>() {
-        Ok(index) => Cow::Owned(format!("entry {}", index + 1)),
-        Err(_) => Cow::Borrowed(key),
+        let place = self.places.nearest(path);
+        let (file, line) = place.map_or((self.file, None), |place| (place.file, Some(place.line)));
+        self.problems.push(Problem { severity, key: key_of(path), ..Problem::of_file(file, line, text) });
     }
 }
 
@@ -385,8 +391,4 @@ fn substituted(value: &Value, checklist_file: &Path, python: Option<&str>, loggi
 /// into the log line.
 fn words(messages: &pyyaml::Map) -> IndexMap<String, String> {
     messages.iter().map(|(name, meaning)| (as_text(name), as_text(meaning))).collect()
-}
-
-pub(super) fn as_text(value: &Value) -> String {
-    value.as_str().map_or_else(|| pyyaml::python::repr_value(value), str::to_owned)
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use lettre::message::Mailbox;
 use ureq::http::{HeaderName, HeaderValue};
 
-use super::check::{ConfigCheck, as_text};
+use super::check::ConfigCheck;
 use super::notify::raw::{RawEmail, RawHeartbeat, RawSecret, RawWebhook};
 use super::notify::{
     Email, Escapes, NoticeFilter, NotificationTarget, Notifications, Secret, Security, Slack, Template,
@@ -14,7 +14,7 @@ use super::notify::{
 use crate::config::checked::Registry;
 use crate::config::environment;
 use crate::config::names::Names;
-use crate::config::problem::Severity;
+use crate::config::problem::{Severity, as_text};
 use crate::config::words::unknown_worker;
 use error_text::did_you_mean;
 use nowcast_core::Alarm;

@@ -8,6 +8,7 @@ use jiff::SignedDuration;
 
 use super::default_settings::SettingPath;
 use super::notify::Notifications;
+use super::places::KeyPlaces;
 use super::scheduled::ScheduledWorker;
 use super::security::{AllowedNetworks, CurveSettings, Port, SecuritySettings};
 use nowcast_core::{CyclesPolicy, Expectation, Limits, Policy, RegisteredWorker};
@@ -18,8 +19,10 @@ use pyyaml::Value;
 pub struct Config {
     /// The file as named on the command line: NEMO_Nowcast's log shows it so, and launched workers receive it.
     pub file: PathBuf,
-    /// The text of the file.
+    /// The text of the file; with `include:`, the whole configuration as YAML.
     pub text: String,
+    /// The place of each key.
+    pub places: KeyPlaces,
     /// The paths of the settings that the file leaves out.
     pub defaulted: Vec<SettingPath>,
     /// The folder of the log files, if the configuration uses `NOWCAST_LOGS` and that is not set.

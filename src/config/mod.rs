@@ -16,10 +16,12 @@ pub mod duration;
 mod environment;
 mod expect;
 pub mod hosts;
+mod include;
 mod log_ports;
 mod names;
 pub mod notify;
 mod own;
+mod places;
 mod problem;
 mod raw;
 mod regular;
@@ -32,14 +34,16 @@ mod serde_value;
 mod times;
 mod words;
 
-pub use check::{load, load_with, parse};
+pub use check::{load, load_with, parse, parse_with};
 pub use checked::{
     Config, Host, JournalSettings, Launcher, LogPort, LogPorts, Registry, SlurmSettings, TemplateSettings,
     WorkerSettings, Zmq,
 };
 pub use default_settings::SettingPath;
 pub use environment::Lookup;
+pub use include::ReadFile;
 pub use notify::Notifications;
+pub use places::{KeyPlace, KeyPlaces};
 pub use problem::{ConfigError, Problem, Severity};
 pub use regular::{copy_regular, read_regular, read_regular_up_to};
 pub use scheduled::{CatchUp, ScheduledWorker};

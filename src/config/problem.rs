@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use pyyaml::Value;
+
 /// The severity of a [`Problem`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
@@ -32,12 +34,23 @@ pub struct Problem {
     pub text: String,
 }
 
+impl Problem {
+    /// Return the error of a file as a whole, such as one that cannot be read or parsed.
+    pub(super) fn of_file(file: &Path, line: Option<usize>, text: String) -> Self {
+        Self { severity: Severity::Error, file: file.to_owned(), line, key: String::new(), text }
+    }
+
+    /// Return the file, and the line if there is one.
+    #[must_use]
+    pub fn place(&self) -> String {
+        let line = self.line.map(|line| format!(", line {line}")).unwrap_or_default();
+        format!("{}{line}", self.file.display())
+    }
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "{}", self.file.display())?;
-        if let Some(line) = self.line {
-            write!(out, ", line {line}")?;
-        }
+        out.write_str(&self.place())?;
         if !self.key.is_empty() {
             write!(out, ", {}", self.key)?;
         }
@@ -65,11 +78,21 @@ impl fmt::Display for ConfigError {
     }
 }
 
-impl ConfigError {
-    /// Return the error of a file that cannot be read or parsed.
-    pub(super) fn whole_file(file: &Path, line: Option<usize>, text: String) -> Self {
-        let problem =
-            Problem { severity: Severity::Error, file: file.to_owned(), line, key: String::new(), text };
+impl From<Problem> for ConfigError {
+    fn from(problem: Problem) -> Self {
         Self { problems: vec![problem] }
     }
+}
+
+/// Return the keys of a path as people know them: the entries of a list are counted from 1.
+pub(super) fn key_of(path: &[&str]) -> String {
+    let counted = |key: &&str| {
+        key.parse::<usize>().map_or_else(|_| (*key).to_owned(), |index| format!("entry {}", index + 1))
+    };
+    path.iter().map(counted).collect::<Vec<_>>().join(": ")
+}
+
+/// Return a key or a value as a text for people.
+pub(super) fn as_text(value: &Value) -> String {
+    value.as_str().map_or_else(|| pyyaml::python::repr_value(value), str::to_owned)
 }

@@ -1,18 +1,19 @@
 //! Checks the keys of the whole file: misspelt sections and repeated keys.
 
 use super::check::ConfigCheck;
-use super::problem::Severity;
+use super::problem::{Problem, Severity, key_of};
 use error_text::question;
 use pyyaml::Value;
 
 /// The top-level sections and settings that NEMO_Nowcast or nowcast reads. All others belong to the rules and the
 /// users' workers.
-const KNOWN: [&str; 16] = [
+const KNOWN: [&str; 17] = [
     "broker",
     "checklist file",
     "cycles",
     "expect",
     "hosts",
+    "include",
     "journal",
     "logging",
     "message registry",
@@ -46,14 +47,17 @@ impl ConfigCheck<'_> {
 
     /// Report each key that a mapping has more than once. PyYAML silently uses the last one, and so do we.
     pub(super) fn repeated_keys(&mut self) {
-        for repeated in self.marks.repeated_keys().to_vec() {
-            let lines = repeated.lines.iter().map(usize::to_string).collect::<Vec<_>>().join(", ");
-            let times = repeated.lines.len();
-            let text = format!(
-                "this key appears {times} times, in lines {lines}; only the last one is read: merge them, or remove the others"
-            );
-            let path: Vec<&str> = repeated.path.iter().map(String::as_str).collect();
-            self.report(Severity::Mistake, &path, text);
+        for source in &self.places.sources {
+            for repeated in source.marks.repeated_keys() {
+                let lines = repeated.lines.iter().map(usize::to_string).collect::<Vec<_>>().join(", ");
+                let times = repeated.lines.len();
+                let text = format!(
+                    "this key appears {times} times, in lines {lines}; only the last one is read: merge them, or remove the others"
+                );
+                let path: Vec<&str> = repeated.path.iter().map(String::as_str).collect();
+                let problem = Problem::of_file(&source.file, source.marks.line_of(&path), text);
+                self.problems.push(Problem { severity: Severity::Mistake, key: key_of(&path), ..problem });
+            }
         }
     }
 }

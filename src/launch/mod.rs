@@ -13,6 +13,7 @@ pub mod launch_command;
 mod launched_run;
 mod launched_runs;
 mod lost_contact;
+pub mod merged_config;
 pub mod old_runs;
 pub mod output;
 mod program;

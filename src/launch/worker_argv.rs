@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::launch_command::{ExecWorker, LaunchCommand, RunLocation};
+use super::merged_config;
 use crate::config::{Config, Host};
 use crate::worker;
 use nowcast_core::message::CYCLE;
@@ -71,7 +72,7 @@ impl LaunchRequest<'_> {
     pub(super) fn local_words(&self) -> Result<Vec<String>, LaunchError> {
         let (worker, file) = (self.worker, self.local_file());
         let nowcast = self.nowcast_binary.to_string_lossy();
-        let mut words = if let Some(command) = self.configured_command(&file, &nowcast) {
+        let mut words = if let Some(command) = self.configured_command(&file, &self.merged_file(), &nowcast) {
             command
         } else if let Some(name) = worker::built_in(&worker.module).filter(|_| self.host.python.is_none()) {
             vec![nowcast.into_owned(), "worker".to_owned(), name.to_owned(), file]
@@ -85,7 +86,7 @@ impl LaunchRequest<'_> {
                 Some(_) => python_module(&worker.module),
                 None => worker.module.clone(),
             };
-            vec![python, "-m".to_owned(), module, file]
+            vec![python, "-m".to_owned(), module, self.merged_file()]
         };
         words.extend(worker.args.iter().cloned());
         Ok(words)
@@ -94,7 +95,7 @@ impl LaunchRequest<'_> {
     /// Return the worker's command line for a host with files of its own.
     pub(super) fn remote_words(&self) -> Result<Vec<String>, LaunchError> {
         let file = self.require(self.host.config_file.as_ref(), "config file")?;
-        let mut words = if let Some(command) = self.configured_command(&file, "nowcast") {
+        let mut words = if let Some(command) = self.configured_command(&file, &file, "nowcast") {
             command
         } else {
             let python = self.require(self.host.python.as_ref(), "python")?;
@@ -117,6 +118,12 @@ impl LaunchRequest<'_> {
         file.unwrap_or_else(|| self.config.file.to_string_lossy().into_owned())
     }
 
+    /// Return the same for a worker that reads it by itself and may not know `include:`.
+    fn merged_file(&self) -> String {
+        let file = self.host.config_file.clone();
+        file.unwrap_or_else(|| merged_config::path(self.config).to_string_lossy().into_owned())
+    }
+
     pub(super) fn job_name(&self) -> String {
         self.location.job_name(self.run)
     }
@@ -126,14 +133,14 @@ impl LaunchRequest<'_> {
         setting.cloned().ok_or_else(|| LaunchError::HostLacks { host: self.worker.host.clone(), key })
     }
 
-    /// Return the worker's command from the configuration: `command` unchanged, `exec` run by `nowcast exec`, which prints
+    /// Return the worker's command from the configuration: `command` with the merged file, `exec` with the other one and run by `nowcast exec`, which prints
     /// how the program ended, for the runner here.
-    fn configured_command(&self, file: &str, nowcast: &str) -> Option<Vec<String>> {
+    fn configured_command(&self, file: &str, merged: &str, nowcast: &str) -> Option<Vec<String>> {
         let name = self.worker.name();
         let settings = self.config.workers.get(name)?;
         let fill = |word: &String| filled(word, file, name, self.run);
         if let Some(command) = &settings.command {
-            return Some(command.iter().map(fill).collect());
+            return Some(command.iter().map(|word| fill(&word.replace("{config}", merged))).collect());
         }
         let command = settings.exec.as_ref()?;
         let reporter = [nowcast, "exec", name, file, "--print-exit", "--"].map(str::to_owned);

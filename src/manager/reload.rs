@@ -8,6 +8,7 @@ use super::checklist::ReadOccasion;
 use super::perform::log_line;
 use super::start::checklist_file;
 use crate::config::{Config, ReloadConfig};
+use crate::launch::merged_config;
 use crate::rules::{Engine, Reload, RuleSet};
 use crate::store::RenamedJournal;
 use crate::trial::check::{self, RuleProblem};
@@ -68,6 +69,9 @@ impl Manager {
         }
         if let Err(error) = self.journal.set_configuration(&config.text) {
             self.report_failure(format!("the journal does not keep the new configuration: {error}"));
+        }
+        if let Err(error) = merged_config::write(&config) {
+            self.report_failure(format!("Python workers get the previous configuration: {error}"));
         }
         self.log.debug("listening...");
         self.notifier.configure(&config.notifications);

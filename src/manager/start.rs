@@ -20,7 +20,7 @@ use crate::config::Config;
 use crate::control::{Control, Listener};
 use crate::exposure;
 use crate::failpoint;
-use crate::launch::{LaunchedRuns, claims_folder, old_runs};
+use crate::launch::{LaunchedRuns, claims_folder, merged_config, old_runs};
 use crate::net::ManagerIdentity;
 use crate::notify::Notifier;
 use crate::private_folder::{self, OTHERS, OTHERS_WRITE};
@@ -61,6 +61,8 @@ impl Manager {
             ));
         })?;
         journal.set_configuration(&config.text)?;
+        merged_config::write(&config)
+            .map_err(|error| JournalError::Unusable { file: folder.clone(), error })?;
         let mut state = recover(&journal, &config, &options)?;
         let rule_set = RuleSet::of(&config);
         let mut watchdog = Watchdog::start(log.clone())?;

@@ -238,7 +238,10 @@ fn the_effective_configuration_is_shown_with_the_origin_of_each_value() {
     assert_eq!(system.operate(&["config", "show", "zmq", "host"]), "localhost\n");
     let json = system.operate(&["config", "show", "--origin", "--json", "zmq", "host"]);
     let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
-    assert_eq!(json, serde_json::json!([{"setting": ["zmq", "host"], "value": "localhost", "line": null}]));
+    assert_eq!(
+        json,
+        serde_json::json!([{"setting": ["zmq", "host"], "value": "localhost", "file": null, "line": null}])
+    );
 
     // What is shown is a configuration without anything left out.
     fs::create_dir(system.path("logs")).expect("a folder");

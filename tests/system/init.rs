@@ -191,3 +191,28 @@ fn systemd_accepts_the_units() {
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success() && text.is_empty(), "{text}");
 }
+
+#[test]
+fn a_worker_is_added_to_the_files_that_have_the_sections() {
+    let folder = new_system("minimal");
+    let file = folder.path().join("nowcast.yaml");
+    let text = fs::read_to_string(&file).expect("the configuration");
+    let at = text.find("\nworkers:").expect("a section") + 1;
+    let section = |text: &str| text[..text.find("\n\n").map_or(text.len(), |end| end + 1)].to_owned();
+    let workers = section(&text[at..]);
+    fs::write(folder.path().join("workers.yaml"), &workers).expect("written");
+    fs::write(&file, format!("include: workers.yaml\n{}", text.replace(&workers, ""))).expect("written");
+    let said = succeeds(folder.path(), &["init", "--worker", "get_ice"]);
+    assert!(
+        said.contains("nowcast.yaml has the worker") && said.contains("workers.yaml has the worker"),
+        "{said}"
+    );
+    assert!(
+        fs::read_to_string(folder.path().join("workers.yaml"))
+            .expect("readable")
+            .contains("  get_ice: {exec: [sh, ")
+    );
+    let text = fs::read_to_string(&file).expect("readable");
+    assert!(text.contains("    get_ice:\n") && !text.contains("exec:"), "{text}");
+    assert!(succeeds(folder.path(), &["config", "check"]).contains("is valid"));
+}

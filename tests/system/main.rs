@@ -29,6 +29,7 @@ mod floods;
 mod growth_page;
 mod history;
 mod hostile_text;
+mod include;
 mod init;
 mod joins;
 mod journal_command;

@@ -11,8 +11,13 @@ from typing import Any
 
 import yaml
 
+from . import include
+
 # The settings that a configuration may leave out, the same as in the program `nowcast`.
 _DEFAULTS = Path(__file__).with_name("default_settings.yaml")
+
+# The manager's merged file for workers that do not know `include:` names the file that has it.
+_MERGED_FROM = "merged from"
 
 # NEMO_Nowcast's pattern; letters right behind the parenthesis belong to it.
 _VARIABLE = re.compile(r"\$\(NOWCAST\.ENV\.(\w*)\)\w*")
@@ -41,13 +46,15 @@ class Config:
         return self._dict.get(key, default)
 
     def load(self, config_file: str | os.PathLike[str]) -> None:
-        """Read the file, add the settings that it leaves out, and replace ``$(NOWCAST.ENV.NAME)`` in ``checklist file``, ``python`` and the file names of log handlers.
+        """Read the file and those that it includes, add the settings that it leaves out, and replace ``$(NOWCAST.ENV.NAME)`` in ``checklist file``, ``python`` and the file names of log handlers.
 
         An environment variable that is not set is a `KeyError`, but in a file name of a log handler it stays as it is written.
         """
+        content = include.read(config_file)
+        if isinstance(content, dict) and _MERGED_FROM in content:
+            config_file = content[_MERGED_FROM]
+            content = include.read(config_file)
         self.file = config_file  # type: ignore[assignment]
-        with open(config_file, encoding="utf-8") as stream:
-            content = yaml.safe_load(stream)
         if not isinstance(content, dict):
             raise ValueError(f"{config_file} is not a mapping; write a nowcast configuration")
         _add_missing(content, yaml.safe_load(_DEFAULTS.read_text(encoding="utf-8")))

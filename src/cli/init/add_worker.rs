@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use tempfile::NamedTempFile;
@@ -54,8 +54,8 @@ pub(super) fn add(folder: &Path, name: &str, language: Language) -> anyhow::Resu
         anyhow::bail!("{} has a worker {name} already", file.display());
     }
     let script = language.script(name);
-    let yaml =
-        extended(&config, name, &format!("{{exec: [{}, '{{folder}}/{script}']}}", language.interpreter()))?;
+    let settings = format!("{{exec: [{}, '{{folder}}/{script}']}}", language.interpreter());
+    let edited = extended(&config, name, &settings)?;
     let rules = RuleSet::of(&config).place()?;
     let lua = with_rule(&config, name)?;
     let test = include_str!("common/worker_test.lua").replace("@WORKER@", name);
@@ -68,25 +68,46 @@ pub(super) fn add(folder: &Path, name: &str, language: Language) -> anyhow::Resu
         replace(&rules, &lua)?;
         lines.push(format!("{} has the rule after_{name}", rules.display()));
     }
-    replace(&file, &yaml)?;
-    lines.push(format!("{} has the worker {name}", file.display()));
+    for (file, yaml) in &edited {
+        replace(file, yaml)?;
+        lines.push(format!("{} has the worker {name}", file.display()));
+    }
     Ok(format!(
         "{}\n\nTry it:\n  nowcast rules test\n  nowcast launch {name}     (a running system needs SIGHUP first)\n",
         lines.join("\n")
     ))
 }
 
-/// Return the text of the configuration with the worker, which is checked.
-fn extended(config: &Config, name: &str, command: &str) -> anyhow::Result<String> {
-    let text = edit::add_entry(&config.text, &["message registry", "workers"], &format!("{name}:"))?;
-    let text = edit::add_entry(&text, &["workers"], &format!("{name}: {command}"))?;
+/// Return the files of the configuration that get the worker, with their new texts, which are checked. Each section is extended where it is.
+fn extended(config: &Config, name: &str, settings: &str) -> anyhow::Result<Vec<(PathBuf, String)>> {
+    let mut edited: Vec<(PathBuf, String)> = Vec::new();
+    let entries = [
+        (&["message registry", "workers"][..], format!("{name}:")),
+        (&["workers"][..], format!("{name}: {settings}")),
+    ];
+    for (section, entry) in entries {
+        let file = config.places.file_of(section).unwrap_or(&config.file);
+        match edited.iter_mut().find(|(known, _)| known == file) {
+            Some((_, text)) => *text = edit::add_entry(text, section, &entry)?,
+            None => {
+                let text =
+                    fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+                edited.push((file.to_owned(), edit::add_entry(&text, section, &entry)?));
+            }
+        }
+    }
+    let read_edited = |file: &Path| match edited.iter().find(|(known, _)| known == file) {
+        Some((_, text)) => Ok(text.clone().into_bytes()),
+        None => config::read_regular(file),
+    };
     let lookup = config::defaults::with_defaults(&config.file);
-    let (config, _) = config::parse(&config.file, text.as_bytes(), &lookup)?;
+    let text = read_edited(&config.file)?;
+    let (config, _) = config::parse_with(&config.file, &text, &read_edited, &lookup)?;
     // A name such as `on` is not text in YAML.
     if !(config.registry.workers.contains_key(name) && config.workers.contains_key(name)) {
         anyhow::bail!("the name {name} cannot be added; use another one, or add the worker by hand");
     }
-    Ok(text)
+    Ok(edited)
 }
 
 /// Return the text of the rules with a function for the worker, which is checked; `None` if they have one.

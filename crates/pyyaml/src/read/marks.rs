@@ -9,14 +9,14 @@ use super::node::{Content, Document, NodeId};
 use crate::tag::Tag;
 
 /// The places of the keys of a text.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Marks {
     nodes: HashMap<NodeId, Vec<Child>>,
     root: Option<NodeId>,
     repeated: Vec<RepeatedKey>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Child {
     key: Box<str>,
     mark: Mark,
