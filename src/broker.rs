@@ -541,7 +541,9 @@ impl Broker {
         if let Err(error) = self.bind_ports(&config) {
             refused.push(format!("{error}. The ports that were bound before stay as they are"));
         }
-        refused.iter().for_each(|text| self.log.error(text));
+        for text in &refused {
+            self.log.error(text);
+        }
         if refused.is_empty() { Ok(()) } else { Err(refused.join("\n")) }
     }
 

@@ -34,7 +34,9 @@ pub(super) fn show(answer: &UpAnswer, options: &CommonOptions) -> ExitCode {
     }
     let (done, failed): (Vec<_>, Vec<_>) = grouped(&answer.daemons).into_iter().partition(|group| group.done);
     let text = |group: &Group| format!("{}: {}", group.names.join(", "), group.text);
-    failed.iter().for_each(|group| print::complain(&text(group)));
+    for group in &failed {
+        print::complain(&text(group));
+    }
     let done: String = done.iter().map(|group| text(group) + "\n").collect();
     exit(answer.done, print::text(&done))
 }

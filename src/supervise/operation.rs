@@ -213,7 +213,9 @@ impl Supervisor {
             (0..self.daemons.len()).partition(|index| self.daemons[*index].is_ready);
         let text = "is starting, and reads the configuration then";
         let results = starting.into_iter().map(|index| (index, (true, text.to_owned()))).collect();
-        awaited.iter().for_each(|index| self.processes.signal(index, UnixSignal::HUP));
+        for index in &awaited {
+            self.processes.signal(index, UnixSignal::HUP);
+        }
         let until = Instant::now() + RELOADED;
         self.operation = Some(Operation::Reload(ReloadOperation { call, awaited, until, results }));
     }

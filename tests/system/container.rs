@@ -81,6 +81,14 @@ struct Container {
     system: System,
     root: PathBuf,
     environment: Vec<String>,
+    first: Option<u32>,
+}
+
+/// `--kill-child` has no effect on a process that has changed its user.
+impl Drop for Container {
+    fn drop(&mut self) {
+        self.first.iter().for_each(|first| _ = rustix::process::kill_process(pid(*first), Signal::KILL));
+    }
 }
 
 impl Container {
@@ -105,7 +113,7 @@ impl Container {
         std::os::unix::fs::chown(&volume, Some(home.uid()), Some(home.gid())).expect("given away");
         run(Command::new("chmod").args(["-R", "a+rX"]).arg(system.path("")));
         let environment = the("ENV").split_whitespace().map(str::to_owned).collect();
-        Self { system, root, environment }
+        Self { system, root, environment, first: None }
     }
 
     /// The words that run a command in the image, as its user.
@@ -140,6 +148,7 @@ impl Container {
             let children = fs::read_to_string(format!("/proc/{unshare}/task/{unshare}/children")).ok()?;
             children.trim().parse().ok()
         });
+        self.first = Some(first);
         let health = the("HEALTHCHECK");
         let (_, health) = health.split_once("CMD ").expect("its command");
         self.system
@@ -166,6 +175,7 @@ impl Container {
         rustix::process::kill_process(pid(first), Signal::TERM).expect("it takes the signal");
         let status = self.system.wait_for_end("container");
         assert_eq!(status.code(), Some(0), "{}", self.system.describe());
+        self.first = None;
     }
 }
 

@@ -48,6 +48,10 @@ fn processes_of(folder: &Path) -> Vec<u32> {
     names.filter_map(|name| name.file_name().to_str()?.parse().ok()).filter(is_ours).collect()
 }
 
+fn has_ended(process: u32) -> bool {
+    test_kill_process(pid(process)).is_err()
+}
+
 pub fn prepared(builder: Builder) -> Detached {
     Detached(builder.prepare())
 }
@@ -99,10 +103,6 @@ impl Detached {
             i32::try_from(worker.number).ok()
         })
     }
-
-    fn has_ended(&self, process: u32) -> bool {
-        test_kill_process(pid(process)).is_err()
-    }
 }
 
 #[test]
@@ -129,9 +129,9 @@ fn a_detached_system_is_ready_when_the_command_returns() {
     system.works();
 
     assert!(system.operate(&["shutdown"]).starts_with("stopped: broker, manager\n"));
-    system.wait_for("the end of up", || system.has_ended(up).then_some(()));
+    system.wait_for("the end of up", || has_ended(up).then_some(()));
     for daemon in system.daemons().values() {
-        assert!(system.has_ended(daemon.parse().expect("a number")), "{daemon}");
+        assert!(has_ended(daemon.parse().expect("a number")), "{daemon}");
     }
     let (status, text) = system.operation(&["shutdown"]);
     assert_eq!(status, Some(1), "{text}");

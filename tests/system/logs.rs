@@ -54,7 +54,9 @@ fn the_lines_of_all_programs_are_shown_and_can_be_selected() {
     assert_eq!(shown, "2099-01-01 00:00:00,000 ERROR [plot] a \\x1b[31mred\n  second\n");
     assert_eq!(system.operate(&["logs", "--until", "2020-01-01"]), "");
     // The checklist has a file of its own.
-    assert!(!all.contains("[checklist]") && system.operate(&["logs", "checklist"]).contains("[checklist]"));
+    append(&system, "logs/checklist.log", "2099-01-01 00:00:00,000 INFO [checklist] a: 1\n");
+    assert!(!system.operate(&["logs"]).contains("[checklist]"));
+    assert!(system.operate(&["logs", "checklist"]).ends_with("INFO [checklist] a: 1\n"));
 }
 
 #[test]

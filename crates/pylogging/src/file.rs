@@ -132,12 +132,11 @@ impl LogFile {
     }
 
     fn append_now(&mut self, line: &str, lines: u64) {
-        let written = match self.behaviour {
-            Behaviour::Share(rotation) => self.append_shared(line, rotation),
-            _ => {
-                let followed = self.follow().map_err(|error| Unwritten { error, torn: false });
-                followed.and_then(|()| self.rotate_if_full(line)).and_then(|()| self.write(line))
-            }
+        let written = if let Behaviour::Share(rotation) = self.behaviour {
+            self.append_shared(line, rotation)
+        } else {
+            let followed = self.follow().map_err(|error| Unwritten { error, torn: false });
+            followed.and_then(|()| self.rotate_if_full(line)).and_then(|()| self.write(line))
         };
         match written {
             Ok(()) => {

@@ -80,7 +80,7 @@ fn level(text: &str) -> Result<Level, String> {
 
 pub(super) fn run(args: &Args) -> ExitCode {
     let shown = args.common.load().map(|config| show(args, config));
-    shown.unwrap_or_else(|status| Ok(status)).unwrap_or_else(|error| {
+    shown.unwrap_or_else(Ok).unwrap_or_else(|error| {
         print::error(error.as_ref());
         ExitCode::FAILURE
     })

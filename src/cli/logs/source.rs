@@ -187,7 +187,9 @@ mod tests {
             "a.log.2026-03-14",
             "a.log.2026-03-15_06-00-00",
         ];
-        names.iter().for_each(|name| fs::write(folder.path().join(name), "").unwrap());
+        for name in names {
+            fs::write(folder.path().join(name), "").unwrap();
+        }
         let section = format!(
             "{{version: 1, handlers: {{f: {{class: logging.FileHandler, filename: {}/a.log}}}}, root: {{handlers: [f]}}}}",
             folder.path().display()
