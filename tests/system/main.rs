@@ -18,6 +18,7 @@ mod curve;
 mod cycles;
 mod descriptors;
 mod distributed;
+mod editor;
 mod ends;
 mod example;
 mod exec;
