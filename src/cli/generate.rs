@@ -12,11 +12,16 @@ use serde::Serialize;
 
 use super::operate::CommonOptions;
 use super::{USAGE, complete, print};
-use crate::rules::{RuleSet, library};
+use crate::config::{self, Config};
+use crate::rules::{RuleSet, library, system_names};
+use crate::store::History;
 
 /// The files with declarations, inside the rules' folder: for rules, and for their tests.
 const TYPES_FILES: [(&str, &str); 2] =
     [(".types/nowcast.lua", library::TYPES), (".types/nowcast_tests.lua", library::TEST_TYPES)];
+
+/// The file with the names of the system, beside them.
+const NAMES_FILE: &str = ".types/system.lua";
 
 /// The settings file of the Lua language server, inside the rules' folder.
 const SERVER_FILE: &str = ".luarc.json";
@@ -29,11 +34,13 @@ pub(super) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum GenerateCommand {
-    /// Write declarations of all functions for rules and their tests, for editors with a Lua language server
+    /// Write declarations of all functions for rules and their tests, and of the system's names, for editors with a Lua language server
     Types {
         #[command(flatten)]
         common: CommonOptions,
     },
+    /// Print the JSON Schema of nowcast.yaml, for editors with a YAML language server
+    Schema,
     /// Print the script by which a shell completes nowcast's commands, options, and the names and numbers of the system in the folder
     ///
     /// For bash: add "source <(nowcast generate completions bash)" to ~/.bashrc.
@@ -51,6 +58,7 @@ enum GenerateCommand {
 pub(super) fn run(args: &Args) -> ExitCode {
     let common = match &args.what {
         GenerateCommand::Types { common } => common,
+        GenerateCommand::Schema => return print::text(&schema()),
         GenerateCommand::Completions { shell } => return completions(shell),
         GenerateCommand::Man { folder } => return manual_pages(folder),
     };
@@ -59,13 +67,18 @@ pub(super) fn run(args: &Args) -> ExitCode {
         Err(status) => return status,
     };
     let written = RuleSet::of(&config).place().map_err(anyhow::Error::from).and_then(|place| {
-        let files = types(place.parent().unwrap_or(Path::new("")))?;
+        let files = types(place.parent().unwrap_or(Path::new("")), &config)?;
         Ok(if common.json { print::json(&files) } else { print::text(&files.to_text()) })
     });
     written.unwrap_or_else(|error| {
         print::error(error.as_ref());
         ExitCode::from(USAGE)
     })
+}
+
+/// Return the schema of the configuration as the text of a file.
+pub(super) fn schema() -> String {
+    format!("{:#}\n", config::schema())
 }
 
 fn completions(shell: &str) -> ExitCode {
@@ -113,10 +126,23 @@ impl Files {
     }
 }
 
+/// Write the declarations again if they are there, and return those files.
+pub(super) fn types_again(folder: &Path, config: &Config) -> anyhow::Result<Vec<PathBuf>> {
+    if folder.join(NAMES_FILE).exists() {
+        types(folder, config).map(|files| files.written)
+    } else {
+        Ok(Vec::new())
+    }
+}
+
 /// Write the declarations, and the settings file unless the user has one.
-pub(super) fn types(folder: &Path) -> anyhow::Result<Files> {
+pub(super) fn types(folder: &Path, config: &Config) -> anyhow::Result<Files> {
     let mut files = Files::default();
-    for (name, declarations) in TYPES_FILES {
+    // A new system has no journal.
+    let checklist =
+        History::open(&config.journal.folder).ok().and_then(|history| history.checklist_now().ok());
+    let names = system_names::declarations(config, checklist.as_ref());
+    for (name, declarations) in TYPES_FILES.into_iter().chain([(NAMES_FILE, names.as_str())]) {
         let file = folder.join(name);
         write(&file, declarations)?;
         files.written.push(file);

@@ -287,10 +287,11 @@ mod tests {
     use std::collections::BTreeSet;
 
     /// Commands that print no results.
-    const NO_RESULTS: [&str; 17] = [
+    const NO_RESULTS: [&str; 18] = [
         "init",
         "generate completions",
         "generate man",
+        "generate schema",
         "up",
         "broker",
         "manager",
@@ -308,7 +309,8 @@ mod tests {
     ];
 
     /// Commands that read no configuration.
-    const NO_CONFIG: [&str; 5] = ["fetch", "runner", "init", "generate completions", "generate man"];
+    const NO_CONFIG: [&str; 6] =
+        ["fetch", "runner", "init", "generate completions", "generate man", "generate schema"];
 
     /// Commands that take the configuration file as their first argument, too.
     const CONFIG_ARGUMENT: [&str; 11] = [

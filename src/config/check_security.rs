@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use ipnet::IpNet;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::check::{ConfigCheck, is_address};
@@ -15,24 +16,30 @@ const DEFAULT_CLIENT: &str = "client";
 
 const PORTS: [Port; 3] = [Port::Manager, Port::Workers, Port::Logging];
 
-/// `security:` as written in the file.
-#[derive(Debug, Default, Deserialize)]
+/// Who may connect to which port.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct RawSecurity {
+pub(super) struct RawSecurity {
+    /// The address on which a port is bound.
     #[serde(default)]
     bind: PortSettings<String>,
+    /// The addresses and networks from which a port takes connections, such as `10.0.0.0/8`.
     #[serde(default)]
     allow: PortSettings<Vec<String>>,
+    /// Encrypt all connections, and let only known keys connect.
     curve: Option<RawCurve>,
+    /// What a client can make the broker keep.
     #[serde(default)]
     limits: WireLimits,
 }
 
-/// `security: curve:` as written in the file.
-#[derive(Debug, Deserialize)]
+/// The keys of all connections.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct RawCurve {
+pub(super) struct RawCurve {
+    /// The folder of the key files.
     keys: String,
+    /// The name of this machine's own key. Without it: `client`.
     client: Option<String>,
 }
 

@@ -1,6 +1,7 @@
 //! `cycles:`, a section of ours: when a cycle is done, how many there may be at once, and how long they are kept.
 
 use jiff::tz::TimeZone;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::check::ConfigCheck;
@@ -22,20 +23,27 @@ const SUCCESS: &str = "success";
 /// The message types that reach no rule, so that their arrival is not noted.
 const NOT_FOR_RULES: [&str; 2] = ["need", "clear checklist"];
 
-#[derive(Debug, Default, Deserialize)]
+/// Cycles: when one is done, how many there may be at once, and how long they are kept.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct RawCycles {
+pub(super) struct RawCycles {
+    /// Time after which a cycle with nothing open is forgotten. Without it: 30 days.
     keep: Option<RawSpan>,
+    /// The messages that end a cycle: all of them must have come.
     #[serde(default)]
     done: Vec<RawCycleMessage>,
+    /// The most cycles at once that are not done; launches of others wait.
     #[serde(rename = "max active")]
     max_active: Option<u32>,
 }
 
-#[derive(Debug, Deserialize)]
+/// A message that ends a cycle.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct RawCycleMessage {
+pub(super) struct RawCycleMessage {
+    /// The worker.
     worker: String,
+    /// The message type. Without it: `success`.
     r#type: Option<String>,
 }
 

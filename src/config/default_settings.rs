@@ -12,14 +12,14 @@ pub(super) const CHECKLIST_KEY: &str = "checklist key";
 pub type SettingPath = Vec<String>;
 
 /// The settings, as a configuration would have them.
-static SETTINGS: LazyLock<Value> = LazyLock::new(|| {
+pub(super) static SETTINGS: LazyLock<Value> = LazyLock::new(|| {
     // The file is a constant that the tests read.
     #[allow(clippy::expect_used)]
     pyyaml::read(include_str!("default_settings.yaml")).expect("valid YAML")
 });
 
 /// Sections whose settings belong together: the default is for the whole one.
-const WHOLE: [&str; 1] = ["logging"];
+pub(super) const WHOLE: [&str; 1] = ["logging"];
 
 /// Add what is missing, and return the paths of what was added. A setting whose name is like that of another key is left out, as that is probably a
 /// misspelling.

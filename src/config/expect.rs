@@ -2,6 +2,7 @@
 
 use jiff::civil::{Time, Weekday};
 use jiff::tz::TimeZone;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
@@ -30,19 +31,29 @@ const WEEKDAYS: [(&str, Weekday); 7] = [
     ("sunday", Weekday::Sunday),
 ];
 
-/// An item of `expect:`.
-#[derive(Debug, Deserialize)]
+/// A message that must arrive before a time of day.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct RawExpectation {
+pub(super) struct RawExpectation {
+    /// The worker.
     worker: String,
+    /// The message type. Without it: `success`.
     r#type: Option<String>,
+    /// The time of day before which the message must arrive: `'06:30'`.
     by: String,
+    /// The time of day from which on a message counts. Without it: midnight.
     since: Option<String>,
+    /// The days of the week. Without it: all.
     days: Option<Names>,
+    /// The time zone of the times, such as `America/Vancouver`. Without it: that of the machine.
     timezone: Option<String>,
+    /// The cycle of the message, as a format of the day: `'%Y-%m-%d'`.
     cycle: Option<String>,
+    /// What is added to the time of `cycle`: `1d`, `6h` or `-1d`.
     shift: Option<String>,
+    /// The probability of being late from which on a forecast warns ahead: `50%`.
     #[serde(rename = "warn at")]
+    #[schemars(with = "Option<String>")]
     warn_at: Option<IgnoredAny>,
 }
 

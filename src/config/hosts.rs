@@ -1,6 +1,7 @@
 //! `hosts:`, a section of ours: how workers are launched on a host.
 
 use indexmap::IndexMap;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::check::ConfigCheck;
@@ -21,27 +22,34 @@ pub const PLACEHOLDERS: [&str; 8] =
 /// The additional placeholder of a `kill command`.
 const SIGNAL: &str = "signal";
 
-/// `hosts: HOST:`
-#[derive(Debug, Default, Deserialize)]
+/// How workers are launched on a host.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct RawLauncher {
+pub(super) struct RawLauncher {
+    /// The way to launch workers: by ssh, or as a Slurm job.
     launcher: Option<RawKind>,
+    /// The host on which `sbatch` is called. Without it: this host; `localhost` for this machine.
     #[serde(rename = "submit host")]
     submit_host: Option<String>,
+    /// Additional arguments of `sbatch`.
     options: Option<Vec<String>>,
+    /// A command of your own that runs the worker and exits when the worker does; `{command}` is the worker's command line.
     #[serde(rename = "launch command")]
     launch_command: Option<Vec<String>>,
+    /// A command that stops the worker; `{signal}` is TERM or KILL.
     #[serde(rename = "kill command")]
     kill_command: Option<Vec<String>>,
+    /// A command that prints something if the worker exists, and nothing if it does not.
     #[serde(rename = "alive command")]
     alive_command: Option<Vec<String>>,
+    /// Exit statuses of the launch command that do not tell how the worker ended. Without it: 255, that of ssh.
     #[serde(rename = "lost status")]
     lost_status: Option<Vec<i32>>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-enum RawKind {
+pub(super) enum RawKind {
     Ssh,
     Slurm,
 }

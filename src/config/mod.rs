@@ -28,6 +28,7 @@ mod regular;
 mod repeated_hour;
 mod schedule;
 mod scheduled;
+mod schema;
 mod sections;
 pub mod security;
 mod serde_value;
@@ -47,6 +48,7 @@ pub use places::{KeyPlace, KeyPlaces};
 pub use problem::{ConfigError, Problem, Severity};
 pub use regular::{copy_regular, read_regular, read_regular_up_to};
 pub use scheduled::{CatchUp, ScheduledWorker};
+pub use schema::schema;
 pub use security::{AllowedNetworks, CurveSettings, Port, SecuritySettings, WireLimits};
 pub use times::Times;
 

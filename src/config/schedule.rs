@@ -3,6 +3,7 @@
 use indexmap::IndexMap;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::check::ConfigCheck;
@@ -24,19 +25,29 @@ const KEYS: [&str; 9] =
 /// The days of the week as cron counts them, Sunday first.
 const WEEK: [&str; 7] = ["sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday"];
 
-/// An entry as written.
-#[derive(Debug, Deserialize)]
-struct RawScheduled {
+/// A worker, and when it is launched.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct RawScheduled {
+    /// `minute`, `hour`, `day`, or a day of the week such as `monday`; `at` belongs to it.
     every: Option<String>,
+    /// The time: `'05:15'` of a day, `':15'` of an hour, `':30'` of a minute; in quotes.
     at: Option<String>,
+    /// A pattern of cron, in place of `every` and `at`: `'15 5 * * *'`.
     cron: Option<String>,
+    /// The worker's arguments.
     #[serde(rename = "cmd line opts")]
     options: Option<String>,
+    /// The host on which it is launched. Without it: this machine.
     host: Option<String>,
+    /// The time zone of the times, such as `America/Vancouver`. Without it: that of the machine.
     timezone: Option<String>,
+    /// The times at which the scheduler did not run: skip them, launch the latest one, or all.
     #[serde(rename = "catch up", default)]
     catch_up: CatchUp,
+    /// The cycle of the launch, as a format of its time: `'%Y-%m-%d'`.
     cycle: Option<String>,
+    /// What is added to the time of `cycle`: `1d`, `6h` or `-1d`.
     shift: Option<String>,
 }
 

@@ -1,6 +1,7 @@
 //! An entry of `scheduled workers`, as the scheduler uses it.
 
 use jiff::tz::TimeZone;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::times::Times;
@@ -29,7 +30,7 @@ pub struct ScheduledWorker {
 }
 
 /// How to treat times at which the scheduler did not run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CatchUp {
     /// They are skipped, as with NEMO_Nowcast; the log lists them.

@@ -7,7 +7,7 @@ use pyyaml::Value;
 
 /// The top-level sections and settings that NEMO_Nowcast or nowcast reads. All others belong to the rules and the
 /// users' workers.
-const KNOWN: [&str; 17] = [
+pub(super) const KNOWN: [&str; 17] = [
     "broker",
     "checklist file",
     "cycles",

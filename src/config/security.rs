@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use ipnet::IpNet;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 /// The kinds of ports.
@@ -39,11 +40,14 @@ impl Port {
 }
 
 /// A setting for each kind of port.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PortSettings<T> {
+    /// For the broker's port for the manager.
     pub(super) manager: Option<T>,
+    /// For the broker's port for workers.
     pub(super) workers: Option<T>,
+    /// For the ports on which programs publish log messages.
     pub(super) logging: Option<T>,
 }
 
@@ -69,11 +73,14 @@ pub struct CurveSettings {
 }
 
 /// `security: limits: connections:`: the most connections of a port.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ConnectionLimits {
+    /// Of the broker's port for the manager.
     manager: usize,
+    /// Of the broker's port for workers.
     workers: usize,
+    /// Of the ports on which programs publish log messages.
     logging: usize,
 }
 
@@ -97,7 +104,7 @@ impl ConnectionLimits {
 }
 
 /// `security: limits:`: what a client can make the broker keep.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct WireLimits {
     /// The most bytes of a frame. A connection that sends one of more than twice as many is ended.

@@ -161,7 +161,7 @@ fn values(lua: &Lua, table: &Table) -> mlua::Result<()> {
 }
 
 /// Return whether a key can be written without quotes.
-fn is_name(name: &[u8]) -> bool {
+pub(super) fn is_name(name: &[u8]) -> bool {
     name.first().is_some_and(|byte| !byte.is_ascii_digit())
         && name.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_')
 }

@@ -42,6 +42,7 @@ mod returned;
 mod script;
 mod script_function;
 mod source;
+pub mod system_names;
 mod text;
 mod view;
 mod viewed_values;

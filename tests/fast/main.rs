@@ -15,4 +15,5 @@ mod rules_engine;
 mod rules_eval;
 mod rules_test;
 mod rules_types;
+mod schema;
 mod tidy;

@@ -31,6 +31,41 @@ fn the_files_stand_beside_the_rules() {
     assert_eq!(settings["workspace.library"][0], ".types");
 }
 
+/// All names that rules write in quotes, and the types that the other declarations refer to.
+#[test]
+fn the_names_of_the_system_are_declared() {
+    let system = system()
+        .only_rules("function after_sleep() return {} end")
+        .worker("'odd \"name\"': {success: done, success 06: done at six}")
+        .section("run: {enabled hosts: {salish: , nibi: }}")
+        .prepare();
+    assert!(generate(&system).contains("rules/.types/system.lua written\n"));
+    let names = fs::read_to_string(system.path("rules/.types/system.lua")).expect("written");
+    let alias = |name: &str| -> Vec<String> {
+        let values = names.split(&format!("---@alias {name}\n")).nth(1).expect("declared").lines();
+        values.map_while(|line| line.strip_prefix("---| ")).map(str::to_owned).collect()
+    };
+    let workers = ["sleep", "awaken", "clear_checklist", "rotate_logs", "keyless", "odd \\\"name\\\""];
+    assert_eq!(alias("WorkerName"), workers.map(|name| format!("\"{name}\"")));
+    assert_eq!(alias("HostName"), ["\"salish\"", "\"nibi\"", "\"localhost\""]);
+    let types = ["clear checklist", "crash", "failure", "need", "success", "success 06"];
+    assert_eq!(alias("MessageType"), types.map(|name| format!("\"{name}\"")));
+    let of_keyless = "---@class Message.keyless: Message\n---@field source \"keyless\"\n---@field type \"success\"|\"crash\"\n";
+    assert!(names.contains(of_keyless), "{names}");
+    let checklist =
+        "---@class Checklist\n---@field [any] any\n---@field sleepyhead any\n---@field logs any\n";
+    assert!(names.contains(checklist), "{names}");
+    let all = [library::TYPES, library::TEST_TYPES, &names].concat();
+    for name in ["WorkerName", "MessageType", "HostName", "Checklist", "Config", "Message"] {
+        let declared = [format!("---@alias {name}"), format!("---@class {name}")];
+        let count = all
+            .lines()
+            .filter(|line| declared.iter().any(|start| line.split(' ').take(2).eq(start.split(' '))));
+        assert_eq!(count.count(), 1, "{name}");
+        assert!(library::TYPES.contains(name), "{name}");
+    }
+}
+
 #[test]
 fn settings_of_the_user_s_own_are_left() {
     let system = system().file("rules/.luarc.json", "{}").prepare();

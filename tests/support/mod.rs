@@ -7,6 +7,7 @@ pub mod builder;
 pub mod clock;
 #[cfg(feature = "system-tests")]
 pub mod disk;
+pub mod node;
 pub mod packages;
 pub mod past;
 pub mod ports;

@@ -61,6 +61,10 @@ fn each_template_is_valid_and_its_tests_pass() {
         let text = succeeds(folder.path(), &["rules", "test"]);
         assert!(text.contains(" passed, 0 failed"), "{template}: {text}");
         assert!(folder.path().join("rules/.types/nowcast.lua").is_file());
+        let config = fs::read_to_string(folder.path().join("nowcast.yaml")).expect("the configuration");
+        assert!(config.starts_with("# yaml-language-server: $schema=nowcast.schema.json\n"), "{config}");
+        let schema = fs::read_to_string(folder.path().join("nowcast.schema.json")).expect("the schema");
+        assert_eq!(schema, succeeds(folder.path(), &["generate", "schema"]));
     }
 }
 
@@ -103,6 +107,8 @@ fn a_worker_is_added_to_configuration_rules_tests_and_scripts() {
         assert!(text.contains("4 rules") && text.contains(" 0 errors, 0 warnings"), "{text}");
         let text = succeeds(folder.path(), &["rules", "test"]);
         assert!(text.contains(&format!("{name} > launches nothing")), "{text}");
+        let names = fs::read_to_string(folder.path().join("rules/.types/system.lua")).expect("declarations");
+        assert!(names.contains(&format!("---| \"{name}\"\n")), "{names}");
         succeeds(folder.path(), &["up", "--launch", name, "--exit-when-idle"]);
         assert_eq!(succeeds(folder.path(), &["checklist", "get", name, "done"]), "true\n");
 

@@ -22,6 +22,7 @@ mod cycles;
 mod descriptors;
 mod detached;
 mod distributed;
+mod editor;
 mod ends;
 mod example;
 mod exec;

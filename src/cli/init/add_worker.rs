@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use tempfile::NamedTempFile;
 
-use super::{NewFile, below, edit, write_all};
+use super::{NewFile, below, edit, generate, write_all};
 use crate::config::{self, Config};
 use crate::rules::RuleSet;
 
@@ -41,6 +41,9 @@ impl Language {
     }
 }
 
+/// Files with their new texts.
+type EditedFiles = Vec<(PathBuf, String)>;
+
 /// Add a worker to the system in a folder. Return what was written.
 pub(super) fn add(folder: &Path, name: &str, language: Language) -> anyhow::Result<String> {
     if !is_name(name) {
@@ -55,7 +58,7 @@ pub(super) fn add(folder: &Path, name: &str, language: Language) -> anyhow::Resu
     }
     let script = language.script(name);
     let settings = format!("{{exec: [{}, '{{folder}}/{script}']}}", language.interpreter());
-    let edited = extended(&config, name, &settings)?;
+    let (edited, extended) = extended(&config, name, &settings)?;
     let rules = RuleSet::of(&config).place()?;
     let lua = with_rule(&config, name)?;
     let test = include_str!("common/worker_test.lua").replace("@WORKER@", name);
@@ -72,28 +75,29 @@ pub(super) fn add(folder: &Path, name: &str, language: Language) -> anyhow::Resu
         replace(file, yaml)?;
         lines.push(format!("{} has the worker {name}", file.display()));
     }
+    let types = generate::types_again(rules.parent().unwrap_or(Path::new("")), &extended)?;
+    lines.extend(types.iter().map(|file| format!("{} written", file.display())));
     Ok(format!(
         "{}\n\nTry it:\n  nowcast rules test\n  nowcast launch {name}     (a running system needs SIGHUP first)\n",
         lines.join("\n")
     ))
 }
 
-/// Return the files of the configuration that get the worker, with their new texts, which are checked. Each section is extended where it is.
-fn extended(config: &Config, name: &str, settings: &str) -> anyhow::Result<Vec<(PathBuf, String)>> {
-    let mut edited: Vec<(PathBuf, String)> = Vec::new();
+/// Return the files of the configuration that get the worker, with their new texts, and the configuration that they make. Each section is
+/// extended where it is.
+fn extended(config: &Config, name: &str, settings: &str) -> anyhow::Result<(EditedFiles, Config)> {
+    let mut edited = EditedFiles::new();
     let entries = [
         (&["message registry", "workers"][..], format!("{name}:")),
         (&["workers"][..], format!("{name}: {settings}")),
     ];
     for (section, entry) in entries {
         let file = config.places.file_of(section).unwrap_or(&config.file);
-        match edited.iter_mut().find(|(known, _)| known == file) {
-            Some((_, text)) => *text = edit::add_entry(text, section, &entry)?,
-            None => {
-                let text =
-                    fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
-                edited.push((file.to_owned(), edit::add_entry(&text, section, &entry)?));
-            }
+        if let Some((_, text)) = edited.iter_mut().find(|(known, _)| known == file) {
+            *text = edit::add_entry(text, section, &entry)?;
+        } else {
+            let text = fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+            edited.push((file.to_owned(), edit::add_entry(&text, section, &entry)?));
         }
     }
     let read_edited = |file: &Path| match edited.iter().find(|(known, _)| known == file) {
@@ -107,7 +111,7 @@ fn extended(config: &Config, name: &str, settings: &str) -> anyhow::Result<Vec<(
     if !(config.registry.workers.contains_key(name) && config.workers.contains_key(name)) {
         anyhow::bail!("the name {name} cannot be added; use another one, or add the worker by hand");
     }
-    Ok(edited)
+    Ok((edited, config))
 }
 
 /// Return the text of the rules with a function for the worker, which is checked; `None` if they have one.

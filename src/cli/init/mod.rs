@@ -14,6 +14,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 
 use super::{generate, print};
+use crate::config;
 use crate::shell_words;
 use add_worker::Language;
 use template::{SystemTemplate, Values};
@@ -87,10 +88,12 @@ fn make_system(folder: &Path, template: SystemTemplate) -> anyhow::Result<String
     };
     let files: Vec<NewFile> = template
         .files()
-        .map(|(name, text)| NewFile::new(folder, name, template::filled(text, &values)))
+        .map(|(name, text)| NewFile::new(folder, name, template::filled(name, text, &values)))
+        .chain([NewFile::new(folder, template::SCHEMA, generate::schema())])
         .collect();
     let lines = write_all(&files)?;
-    let types = generate::types(&below(folder, "rules"))?.to_text();
+    let (config, _) = config::load(&below(folder, "nowcast.yaml"))?;
+    let types = generate::types(&below(folder, "rules"), &config)?.to_text();
     let enter = ["cd".to_owned(), folder.display().to_string()];
     let change =
         if folder == Path::new(".") { String::new() } else { format!("{}; ", shell_words::joined(&enter)) };

@@ -1,5 +1,11 @@
 //! The files of a new system. This module never writes one.
 
+/// The configuration, in each template.
+const CONFIG: &str = "nowcast.yaml";
+
+/// The schema of the configuration, beside it.
+pub(super) const SCHEMA: &str = "nowcast.schema.json";
+
 /// The kinds of systems.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum SystemTemplate {
@@ -105,12 +111,16 @@ fn escaped(path: &str) -> String {
     path.replace('\\', "\\\\").replace('"', "\\\"").replace('%', "%%")
 }
 
-/// Replace the placeholders of a text.
-pub(super) fn filled(text: &str, values: &Values) -> String {
+/// Replace the placeholders of a file's text. The configuration gets the line by which editors find its schema.
+pub(super) fn filled(name: &str, text: &str, values: &Values) -> String {
     let (manager, workers) = values.ports;
-    text.replace(FORECAST_PORTS, "ports: {manager: @MANAGER_PORT@, workers: @WORKERS_PORT@}")
-        .replace("@MANAGER_PORT@", &manager.to_string())
-        .replace("@WORKERS_PORT@", &workers.to_string())
-        .replace("@FOLDER@", &escaped(&values.folder))
-        .replace("@NOWCAST@", &escaped(&values.nowcast))
+    let schema =
+        if name == CONFIG { format!("# yaml-language-server: $schema={SCHEMA}\n") } else { String::new() };
+    schema
+        + &text
+            .replace(FORECAST_PORTS, "ports: {manager: @MANAGER_PORT@, workers: @WORKERS_PORT@}")
+            .replace("@MANAGER_PORT@", &manager.to_string())
+            .replace("@WORKERS_PORT@", &workers.to_string())
+            .replace("@FOLDER@", &escaped(&values.folder))
+            .replace("@NOWCAST@", &escaped(&values.nowcast))
 }

@@ -34,8 +34,8 @@ function checklist(contents) end
 function config(changes) end
 
 --- Send a message: worker, type and payload, or a table with `source`, `type`, `payload` and `cycle`.
----@param source string|{source: string, type: string, payload: any, cycle: (string|integer|Date|false)?}
----@param type string?
+---@param source WorkerName|string|{source: WorkerName, type: MessageType, payload: any, cycle: (string|integer|Date|false)?}
+---@param type (MessageType|string)?
 ---@param payload any
 function message(source, type, payload) end
 
@@ -105,12 +105,12 @@ function DayClass:expect_ran(launches) end
 function DayClass:expect_order(launches) end
 
 --- Expect a number of runs of a worker.
----@param worker string
+---@param worker WorkerName|string
 ---@param count integer
 function DayClass:expect_times(worker, count) end
 
 --- Expect that a worker did not run.
----@param worker string
+---@param worker WorkerName|string
 function DayClass:expect_never(worker) end
 
 --- Run a day from its first launches to its end: workers end as planned, all else is decided as by the manager.

@@ -8,15 +8,13 @@
 
 --- The message of a worker. It is read-only.
 ---@class Message
----@field source string the worker
----@field type string the message type, such as `success` or `failure`
+---@field source WorkerName the worker
+---@field type MessageType the message type, such as `success` or `failure`
 ---@field payload any the payload, which goes into the checklist
+---@field cycle string? its cycle
 
 --- nowcast.yaml, with environment variables replaced. It is read-only.
 ---@alias Config table<any, any>
-
---- The state of the system, including the payload of the message. It is read-only: only payloads of workers change it.
----@alias Checklist table<any, any>
 
 --- A worker to launch.
 ---@class NextWorker
@@ -39,7 +37,7 @@ function NextWorkerClass:with(options) end
 
 --- Options of a launch. A duration is text, `"10m"` or `"1h 30m"`, or a whole number of seconds.
 ---@class LaunchOptions
----@field host string? a host of `run: enabled hosts:` or `hosts:`
+---@field host (HostName|string)? a host of `run: enabled hosts:` or `hosts:`
 ---@field delay string|integer? time before the launch
 ---@field at string|Date? earliest time of the launch: `"05:15"`, `"2026-03-14 05:15"` or a date
 ---@field timeout string|integer? time limit of the run; it is then stopped
@@ -65,8 +63,8 @@ function NextWorkerClass:with(options) end
 
 --- Required messages of a worker.
 ---@class JoinMessages
----@field worker string? the worker, in an item of the list
----@field type string? their type; any without it
+---@field worker (WorkerName|string)? the worker, in an item of the list
+---@field type (MessageType|string)? their type; any without it
 ---@field count integer? their number; 1 without it
 ---@field cycle string|integer|Date|false? their cycle, if it is another one than that of the join
 
@@ -101,14 +99,14 @@ function NextWorker(module, args, options) end
 
 --- Return a launch of a worker with these arguments. A name without a dot gets the package of `message registry: workers
 --- package:`. A `nil` argument is an error.
----@param name string
+---@param name WorkerName|string
 ---@param ... string|integer|Date
 ---@return NextWorker
 function worker(name, ...) end
 
 --- Return a launch of a worker on a host of `run: enabled hosts:` or `hosts:`.
----@param host string
----@param name string
+---@param host HostName|string
+---@param name WorkerName|string
 ---@param ... string|integer|Date
 ---@return NextWorker
 function worker_on(host, name, ...) end
@@ -147,8 +145,8 @@ function now() end
 ---@field payload any its payload
 
 --- Return the latest message of a worker and type, in a cycle or of any: that of the rule itself counts. Return `nil` if there is none.
----@param worker string
----@param type string
+---@param worker WorkerName|string
+---@param type MessageType|string
 ---@param cycle (string|integer|Date|false)?
 ---@return LastMessage?
 function last(worker, type, cycle) end

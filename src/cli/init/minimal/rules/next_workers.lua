@@ -4,8 +4,10 @@
 --   config      the configuration, nowcast.yaml
 --   checklist   the payloads that workers have reported so far, including this message
 --
--- Return the list of workers to launch. An edit is in force for the next message.
+-- Return the list of workers to launch. An edit is in force for the next message. By the lines with `---@param`, editors complete message types
+-- and keys; `nowcast generate types` writes what they need.
 
+---@param msg Message.get_obs
 function after_get_obs(msg, config, checklist)
   if msg.type == "success" and msg.payload then
     return { NextWorker("make_plots", { msg.payload.file }) }
@@ -13,6 +15,7 @@ function after_get_obs(msg, config, checklist)
   return {}
 end
 
+---@param msg Message.make_plots
 function after_make_plots(msg, config, checklist)
   if msg.type == "success" then
     return { NextWorker("rotate_logs") }
@@ -20,6 +23,7 @@ function after_make_plots(msg, config, checklist)
   return {}
 end
 
+---@param msg Message.rotate_logs
 function after_rotate_logs(msg, config, checklist)
   return {}
 end
