@@ -13,7 +13,7 @@ const GROUPS: [(&str, &[&str]); 8] = [
     ("Rules", &["rules"]),
     ("Workers and their scripts", &["worker", "exec", "tell", "need", "fetch"]),
     ("Daemons", &["broker", "manager", "scheduler", "log-aggregator"]),
-    ("Set up and maintain", &["init", "config", "doctor", "keys", "generate", "journal"]),
+    ("Set up and maintain", &["init", "config", "doctor", "keys", "generate", "journal", "notify"]),
 ];
 
 /// Return the definition with its commands grouped.

@@ -7,12 +7,14 @@ mod backfill;
 mod backtest;
 mod bounded;
 mod broker;
+mod bulk;
 mod checklist;
 mod complete;
 mod config;
 mod config_file;
 mod config_show;
 mod confirm;
+mod csv_output;
 mod cycle;
 mod cycle_option;
 mod cycles;
@@ -34,6 +36,7 @@ mod log_aggregator;
 mod manager;
 mod messages;
 mod need;
+mod notify;
 mod operate;
 mod pages;
 mod print;
@@ -156,6 +159,8 @@ enum CliCommand {
     Keys(key_files::Args),
     /// Generate files for editors, shells and man
     Generate(generate::Args),
+    /// Test the targets of notifications
+    Notify(notify::Args),
     /// Check the configuration
     Config(config::Args),
     /// Check that everything the system needs is available
@@ -251,6 +256,7 @@ fn command(command: CliCommand) -> ExitCode {
         CliCommand::Rules(args) => rules::run(&args),
         CliCommand::Generate(args) => generate::run(&args),
         CliCommand::Keys(args) => key_files::run(&args),
+        CliCommand::Notify(args) => notify::run(&args),
         CliCommand::Config(args) => config::run(&args),
         CliCommand::Doctor(args) => doctor::run(&args),
     }

@@ -68,8 +68,8 @@ pub fn parse(file: &Path, text: &[u8], lookup: Lookup) -> Result<(Config, Vec<Pr
     let (mut value, marks) = pyyaml::read_marked(text)
         .map_err(|error| ConfigError::whole_file(file, Some(error.mark().line), not_yaml(&error)))?;
     let defaulted = default_settings::add_to(&mut value);
-    let mut check = ConfigCheck { file, marks, defaulted, lookup, problems: Vec::new() };
-    let config = check.config(&value, text);
+    let mut check = ConfigCheck { file, text, marks, defaulted, lookup, problems: Vec::new() };
+    let config = check.config(&value);
     check.problems.sort_by_key(|problem| std::cmp::Reverse(problem.severity));
     match config {
         Some(config) if check.problems.iter().all(|problem| problem.severity < Severity::Error) => {
@@ -82,6 +82,7 @@ pub fn parse(file: &Path, text: &[u8], lookup: Lookup) -> Result<(Config, Vec<Pr
 /// A check in progress. Each method returns `None` after it has reported an error.
 pub(super) struct ConfigCheck<'a> {
     file: &'a Path,
+    text: &'a str,
     pub(super) marks: Marks,
     /// The paths of the settings that the file leaves out.
     defaulted: Vec<SettingPath>,
@@ -90,7 +91,7 @@ pub(super) struct ConfigCheck<'a> {
 }
 
 impl ConfigCheck<'_> {
-    fn config(&mut self, value: &Value, text: &str) -> Option<Config> {
+    fn config(&mut self, value: &Value) -> Option<Config> {
         if value.as_map().is_none() {
             let text = format!("the file must hold a mapping of sections, but it holds {}", value.kind());
             self.report(Severity::Error, &[], text);
@@ -137,7 +138,7 @@ impl ConfigCheck<'_> {
         Some(Config {
             default_log_folder: None,
             file: self.file.to_owned(),
-            text: text.to_owned(),
+            text: self.text.to_owned(),
             defaulted: self.defaulted.clone(),
             value: substituted,
             checklist_file,
@@ -309,19 +310,23 @@ impl ConfigCheck<'_> {
 
     pub(super) fn replace_variables(&mut self, key: &str, text: &str) -> Option<String> {
         environment::replace(text, self.lookup)
-            .map_err(|name| {
-                let text = format!(
-                    "the environment variable {name} is not set; set it before the start \
-                     (`export {name}=…`)"
-                );
-                self.report(Severity::Error, &[key], text);
-            })
+            .map_err(|name| self.report(Severity::Error, &[key], unset_variable(&name)))
             .ok()
     }
 
     /// Return the text with every variable replaced, or the name of the first one that is not set.
     pub(super) fn replace(&self, text: &str) -> Result<String, String> {
         environment::replace(text, self.lookup)
+    }
+
+    /// Return an unquoted word behind the key at the end of a path, as it is written on the same line.
+    pub(super) fn scalar(&self, path: &[&str]) -> Option<&str> {
+        let mark = self.marks.mark_of(path)?;
+        let line = self.text.lines().nth(mark.line - 1)?;
+        let (key, _) = line.char_indices().nth(mark.column - 1)?;
+        let (_, value) = line[key..].split_once(':')?;
+        let value = value.trim_start();
+        value.split([' ', '\t', ',', '}']).next()
     }
 
     /// Return an environment variable.
@@ -349,6 +354,11 @@ impl ConfigCheck<'_> {
         let key = path.iter().map(|key| counted(key)).collect::<Vec<_>>().join(": ");
         self.problems.push(Problem { severity, file: self.file.to_owned(), line, key, text });
     }
+}
+
+/// Return the text about an environment variable that the configuration needs.
+pub(super) fn unset_variable(name: &str) -> String {
+    format!("the environment variable {name} is not set; set it before the start (`export {name}=…`)")
 }
 
 /// Return a key as people know it: the entries of a list are counted from 1.

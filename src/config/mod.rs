@@ -8,6 +8,7 @@ mod check;
 mod check_notifications;
 mod check_security;
 mod check_slack;
+mod check_start;
 mod checked;
 mod cycles;
 mod default_settings;
@@ -29,13 +30,14 @@ mod scheduled;
 mod sections;
 pub mod security;
 mod serde_value;
+pub mod size;
 mod times;
 mod words;
 
 pub use check::{load, load_with, parse};
 pub use checked::{
-    Config, Host, JournalSettings, Launcher, LogPort, LogPorts, Registry, SlurmSettings, TemplateSettings,
-    WorkerSettings, Zmq,
+    Config, Host, JournalSettings, Launcher, LogPort, LogPorts, Registry, SlurmSettings, StartSettings,
+    TemplateSettings, WorkerSettings, Zmq,
 };
 pub use default_settings::SettingPath;
 pub use environment::Lookup;

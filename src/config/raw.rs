@@ -6,7 +6,7 @@ use nowcast_core::RetryDelay;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 
-use super::duration;
+use super::{duration, size};
 
 /// `zmq:`
 #[derive(Debug, Deserialize)]
@@ -66,6 +66,12 @@ pub(super) struct RawWorker {
     pub retries: Option<u32>,
     #[serde(rename = "retry delay")]
     pub retry_delay: Option<RawRetryDelay>,
+    pub folder: Option<String>,
+    pub environment: Option<IndexMap<String, serde_yaml::Value>>,
+    pub umask: Option<serde_yaml::Value>,
+    pub nice: Option<i32>,
+    #[serde(rename = "memory limit")]
+    pub memory_limit: Option<RawSize>,
 }
 
 /// `journal:`, a section of ours.
@@ -84,6 +90,17 @@ impl<'de> Deserialize<'de> for RawSpan {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         duration::parse(&text).map(RawSpan).map_err(D::Error::custom)
+    }
+}
+
+/// An amount of memory such as `4 GB`.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct RawSize(pub u64);
+
+impl<'de> Deserialize<'de> for RawSize {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        size::parse(&text).map(RawSize).map_err(D::Error::custom)
     }
 }
 

@@ -18,7 +18,8 @@ use nix::sys::socket::{getsockopt, sockopt};
 use zmq::{POLLIN, PollItem};
 
 use crate::private_folder::is_foreign;
-pub use call::{Call, CallError};
+use crate::version::version;
+pub use call::{Call, CallError, Response};
 use call::{NAME, short_path};
 use nowcast_core::{Answer, CallId};
 
@@ -214,7 +215,8 @@ impl Control {
             answer.text = answer.text.chars().take(MAX_ANSWER / 4).collect();
             answer.text.push_str("\n… (the rest is in the log)");
         }
-        if let Ok(mut line) = serde_json::to_vec(&answer) {
+        let response = Response { answer, version: Some(version()) };
+        if let Ok(mut line) = serde_json::to_vec(&response) {
             line.push(b'\n');
             // The journal has the answer, too.
             let _ = connection.stream.write_all(&line);
@@ -339,7 +341,7 @@ mod tests {
     #[test]
     fn an_error_says_that_no_manager_runs() {
         let folder = tempfile::tempdir().unwrap();
-        assert_eq!(service(folder.path()), Service::NotRunning);
+        assert_eq!(service(folder.path()).0, Service::NotRunning);
         let error = call(folder.path(), &kill()).unwrap_err().to_string();
         assert!(error.contains("Is it running?"), "{error}");
     }
