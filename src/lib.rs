@@ -18,7 +18,7 @@
 //! [`cli`] (the command line).
 //!
 //! Under them: [`config`] (nowcast.yaml, read raw, then checked), [`clock`] (the machine's clocks), [`process`] (the
-//! identity of a process), [`open_files`] (their limit), [`private_folder`] and [`exposure`] (rights of other users on files), [`orphans`] (processes that a container's first process inherits), [`service_manager`] (reports to systemd), `version` (which build this is), [`failpoint`] (where tests end a process), and
+//! identity of a process), [`open_files`] (their limit), [`private_folder`] and [`exposure`] (rights of other users on files), [`orphans`] (processes that a container's first process inherits), [`service_manager`] (reports to systemd), [`version`] (of this program and of the manager), [`failpoint`] (where tests end a process), and
 //! the crates [`pyyaml`] (YAML exactly as `PyYAML` reads and writes it), [`pylogging`] (Python's logging
 //! dictionaries) and [`error_text`] (parts of error messages).
 //!
@@ -51,6 +51,6 @@ pub mod signals;
 pub mod store;
 pub mod supervise;
 pub mod trial;
-mod version;
+pub mod version;
 mod view;
 pub mod worker;

@@ -279,7 +279,7 @@ impl Scheduler {
         let command =
             Command::LaunchScheduled { item: scheduled.item(), due, worker: due::launch(scheduled, due) };
         let call = Call { user: NAME.to_owned(), command: Some(command) };
-        let answer = call_within(&self.config.journal.folder, &call, ANSWER_TIMEOUT)?;
+        let answer = call_within(&self.config.journal.folder, &call, ANSWER_TIMEOUT)?.answer;
         if answer.is_undecided {
             return Err(NotDecided::Undecided(answer.text));
         }
@@ -309,8 +309,9 @@ impl Scheduler {
         let started = command.map_err(|error| error.to_string()).and_then(|command| {
             let argv = command.without_runner(&self.nowcast_binary);
             self.log.debug(format_args!("cmd = {}", python::repr_list(&argv)));
-            let cycle = cycle.map(|cycle| (CYCLE.to_owned(), cycle.as_str().into()));
-            self.workers.start((), &argv, cycle.as_slice()).map(|_| ()).map_err(|error| error.to_string())
+            let mut environment = launch::variables(&self.config, worker.name(), Number(0));
+            environment.extend(cycle.map(|cycle| (CYCLE.to_owned(), cycle.as_str().into())));
+            self.workers.start((), &argv, &environment).map(|_| ()).map_err(|error| error.to_string())
         });
         if let Err(error) = started {
             self.log.critical(format_args!("{} was not launched: {error}", worker.name()));

@@ -1,4 +1,4 @@
-//! Which nowcast this is. It never looks at anything outside of this program.
+//! The version of this program, and what to say where the manager has another one.
 
 /// The commit from which a release build is made; `build.rs` tells it.
 const COMMIT: Option<&str> = option_env!("NOWCAST_COMMIT");
@@ -6,6 +6,16 @@ const COMMIT: Option<&str> = option_env!("NOWCAST_COMMIT");
 /// The optional features of this build.
 const FEATURES: &[(&str, bool)] =
     &[("failpoints", cfg!(feature = "failpoints")), ("system-tests", cfg!(feature = "system-tests"))];
+
+/// The version of this program.
+#[must_use]
+pub fn version() -> String {
+    #[cfg(feature = "failpoints")]
+    if let Ok(version) = std::env::var("NOWCAST_TEST_VERSION") {
+        return version;
+    }
+    env!("CARGO_PKG_VERSION").to_owned()
+}
 
 /// Return the version with its commit, and on further lines the features and the libraries that are built in.
 #[must_use]
@@ -19,4 +29,33 @@ pub fn long() -> String {
         env!("CARGO_PKG_VERSION"),
         rusqlite::version()
     )
+}
+
+/// Return what an operator should know if the manager has another version than this program. A manager that tells none is older.
+#[must_use]
+pub fn difference(of_manager: Option<&str>) -> Option<String> {
+    let own = version();
+    if of_manager == Some(&own) {
+        return None;
+    }
+    let other = of_manager.map_or_else(|| "an older version".to_owned(), |other| format!("version {other}"));
+    Some(format!(
+        "the manager is {other} of nowcast, this command is version {own}; restart the daemons, or use their program"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_version_is_reported_with_what_to_do() {
+        assert_eq!(difference(Some(&version())), None);
+        let text = difference(Some("0.0.1")).unwrap();
+        assert!(
+            text.starts_with("the manager is version 0.0.1 of nowcast, this command is version "),
+            "{text}"
+        );
+        assert!(difference(None).unwrap().starts_with("the manager is an older version of nowcast"));
+    }
 }

@@ -1,13 +1,20 @@
-//! Commands that send one request to the manager: `retry`, `kill`, `hold`, `release`, `discard`.
+//! Commands that send a request to the manager: `retry`, `kill`, `hold`, `release`, `discard`.
 
 use std::process::ExitCode;
 
+use super::bulk::{Bulk, SELECTING, SELECTING_BUT_ALL, Selected};
 use super::operate::{
     CommonOptions, FutureTime, future_time, message_number, number, require_registered, run_number,
 };
+use super::read_only::ViewContext;
 use super::{cycle_option, print};
+use crate::store::journal::RunState;
+use crate::view::run::label;
 use nowcast_core::hold::HoldTarget;
-use nowcast_core::{Command, Cycle, Number};
+use nowcast_core::parked::ParkedItem;
+use nowcast_core::requested_launch::RequestedLaunch;
+use nowcast_core::run::Stage;
+use nowcast_core::{Command, Cycle, Number, Run};
 
 /// `nowcast retry`
 #[derive(Debug, Clone, clap::Args)]
@@ -16,11 +23,13 @@ pub(super) struct RetryArgs {
     #[command(flatten)]
     common: CommonOptions,
     /// Number of a parked message
-    #[arg(value_parser = message_number, required_unless_present = "all", conflicts_with = "all")]
+    #[arg(value_parser = message_number, required_unless_present_any = SELECTING, conflicts_with_all = SELECTING)]
     message: Option<Number>,
     /// Retry every parked message
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = SELECTING_BUT_ALL)]
     all: bool,
+    #[command(flatten)]
+    bulk: Bulk,
     /// Checklist that the rule sees: the current one, or the one before the message
     #[arg(long, value_name = "WHEN", default_value = "now", value_parser = ["now", "then"], conflicts_with = "all")]
     checklist: String,
@@ -29,8 +38,61 @@ pub(super) struct RetryArgs {
 impl RetryArgs {
     pub(super) fn run(&self) -> ExitCode {
         let historical_checklist = self.checklist == "then";
-        self.common.ask(Command::Retry { message: self.message, historical_checklist })
+        let retry = |message| Command::Retry { message, historical_checklist };
+        if self.all || self.message.is_some() {
+            return self.common.ask(retry(self.message));
+        }
+        self.bulk.act("Retry", &self.common, |context| {
+            parked_messages(&self.bulk, context, |number| retry(Some(number)))
+        })
     }
+}
+
+/// Return the selected parked messages, oldest first.
+fn parked_messages(
+    bulk: &Bulk,
+    context: &ViewContext,
+    command: impl Fn(Number) -> Command,
+) -> anyhow::Result<Vec<Selected>> {
+    let mut selected = Vec::new();
+    for parked in context.history.open_now()?.parked {
+        let ParkedItem::Message { source, r#type, run, cycle, .. } = &parked.item else { continue };
+        let run = run.map(|run| context.history.run(run)).transpose()?.flatten();
+        let host = run.as_ref().map(|run| run.worker.host.as_str());
+        if bulk.fits(source, host, cycle.as_ref()) && bulk.is_since(parked.at.timestamp()) {
+            let what = format!("message {type} of {source}: {}", first_line(&parked.reason));
+            selected.push(Selected::new(parked.id, what, command(parked.id)));
+        }
+    }
+    Ok(selected)
+}
+
+/// Return the selected launches that are parked, all of an item, or pending.
+fn waiting_launches(
+    bulk: &Bulk,
+    context: &ViewContext,
+    command: impl Fn(Number) -> Command,
+) -> anyhow::Result<Vec<Selected>> {
+    let mut selected = Vec::new();
+    for parked in context.history.open_now()?.parked {
+        let ParkedItem::Launches { launches, .. } = &parked.item else { continue };
+        let fits = |launch: &RequestedLaunch| {
+            bulk.fits(launch.worker.name(), Some(&launch.worker.host), launch.cycle.as_ref())
+        };
+        if launches.iter().all(fits) && bulk.is_since(parked.at.timestamp()) {
+            let named: Vec<String> = launches.iter().map(|launch| label(&launch.worker)).collect();
+            let what = format!("parked: {}; {}", named.join(", "), first_line(&parked.reason));
+            selected.push(Selected::new(parked.id, what, command(parked.id)));
+        }
+    }
+    let is_pending = |run: &Run| matches!(run.stage, Stage::Pending { .. }) && bulk.fits_run(run);
+    let pending = bulk.runs(RunState::Open, context)?.into_iter().rev().filter(is_pending);
+    selected.extend(pending.map(|run| Selected::run(&run, command(run.id), context)));
+    Ok(selected)
+}
+
+fn first_line(text: &str) -> &str {
+    text.lines().next().unwrap_or_default()
 }
 
 /// `nowcast kill`
@@ -40,20 +102,26 @@ pub(super) struct KillArgs {
     #[command(flatten)]
     common: CommonOptions,
     /// Number of the run
-    #[arg(value_parser = run_number, required_unless_present = "cycle", conflicts_with = "cycle")]
+    #[arg(value_parser = run_number, required_unless_present_any = SELECTING_BUT_ALL, conflicts_with_all = SELECTING_BUT_ALL)]
     run: Option<Number>,
-    /// Stop all running runs of this cycle
-    #[arg(long, value_name = "ID", value_parser = cycle_option::label)]
-    cycle: Option<Cycle>,
+    #[command(flatten)]
+    bulk: Bulk,
 }
 
 impl KillArgs {
     pub(super) fn run(&self) -> ExitCode {
-        match (self.run, &self.cycle) {
-            (_, Some(cycle)) => self.common.ask(Command::KillCycle { cycle: cycle.clone() }),
-            (Some(run), None) => self.common.ask(Command::Kill { run }),
-            // clap requires one of them.
-            (None, None) => ExitCode::from(super::USAGE),
+        match (self.run, &self.bulk.cycle) {
+            (Some(run), _) => self.common.ask(Command::Kill { run }),
+            // A cycle alone is one command, as cycle cancel is.
+            (None, Some(cycle)) if !self.bulk.is_given() => {
+                self.common.ask(Command::KillCycle { cycle: cycle.clone() })
+            }
+            (None, _) => self.bulk.act("Stop", &self.common, |context| {
+                let runs = self.bulk.runs(RunState::Open, context)?.into_iter().rev();
+                let running = runs.filter(|run| run.is_running() && self.bulk.fits_run(run));
+                let kill = |run: Run| Selected::run(&run, Command::Kill { run: run.id }, context);
+                Ok(running.map(kill).collect())
+            }),
         }
     }
 }
@@ -119,16 +187,32 @@ pub(super) struct NumberArgs {
     #[command(flatten)]
     common: CommonOptions,
     /// Number shown by "nowcast status"
-    #[arg(value_name = "NUMBER", value_parser = number)]
-    number: Number,
+    #[arg(value_name = "NUMBER", value_parser = number, required_unless_present_any = SELECTING_BUT_ALL, conflicts_with_all = SELECTING_BUT_ALL)]
+    number: Option<Number>,
+    #[command(flatten)]
+    bulk: Bulk,
 }
 
 impl NumberArgs {
     pub(super) fn release(&self) -> ExitCode {
-        self.common.ask(Command::Release { number: self.number })
+        let release = |number| Command::Release { number };
+        match self.number {
+            Some(number) => self.common.ask(release(number)),
+            None => self
+                .bulk
+                .act("Release", &self.common, |context| waiting_launches(&self.bulk, context, release)),
+        }
     }
 
     pub(super) fn discard(&self) -> ExitCode {
-        self.common.ask(Command::Discard { number: self.number })
+        let discard = |number| Command::Discard { number };
+        match self.number {
+            Some(number) => self.common.ask(discard(number)),
+            None => self.bulk.act("Discard", &self.common, |context| {
+                let mut selected = parked_messages(&self.bulk, context, discard)?;
+                selected.extend(waiting_launches(&self.bulk, context, discard)?);
+                Ok(selected)
+            }),
+        }
     }
 }

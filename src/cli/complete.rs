@@ -36,6 +36,7 @@ enum Named {
     Host,
     Cycle,
     DaemonOrWorker,
+    Target,
 }
 
 impl Named {
@@ -48,6 +49,7 @@ impl Named {
             (_, "RUN") => Some(Self::Run),
             (_, "MESSAGE") => Some(Self::ParkedMessage),
             (_, "TYPE") => Some(Self::MessageType),
+            (_, "TARGET") => Some(Self::Target),
             ("worker", _) | (_, "WORKER") => Some(Self::Worker),
             ("host", _) => Some(Self::Host),
             ("cycle", _) => Some(Self::Cycle),
@@ -68,6 +70,11 @@ impl Named {
             }
             Self::ParkedMessage => parked(&history()?),
             Self::MessageType => types(&config),
+            Self::Target => {
+                let targets = config.notifications.targets.iter().map(|target| &target.name);
+                let channels = config.notifications.slack.iter().flat_map(|slack| &slack.channels);
+                targets.chain(channels.map(|channel| &channel.variable)).map(candidate).collect()
+            }
             Self::Host => config.hosts.keys().map(candidate).collect(),
             Self::Cycle => {
                 history()?.cycles_now().ok()?.kept().map(|(cycle, _)| candidate(cycle.to_string())).collect()

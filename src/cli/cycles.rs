@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use super::operate::{CommonOptions, count};
 use super::states::cycle_cell;
 use super::table::Table;
-use super::{print, times};
+use super::{csv_output, print, times};
 use crate::view::cycle::{CycleState, CycleView, CycleViews, ToCome};
 
 /// The workers that a row names.
@@ -16,6 +16,9 @@ const NAMED: usize = 3;
 pub(super) struct Args {
     #[command(flatten)]
     common: CommonOptions,
+    /// Print CSV, for a spreadsheet
+    #[arg(long, conflicts_with = "json")]
+    csv: bool,
     /// List only cycles in this state: running, waiting, held, failed, quiet, done or cancelled
     #[arg(long, value_name = "STATE", value_parser = state)]
     state: Option<CycleState>,
@@ -42,6 +45,9 @@ pub(super) fn run(args: &Args) -> ExitCode {
         let matching = matching.take(args.number as usize);
         if args.common.json {
             return print::json_list(matching);
+        }
+        if args.csv {
+            return csv_output::list(&CycleView::COLUMNS, matching);
         }
         let cycles = matching.collect::<anyhow::Result<Vec<_>>>()?;
         if cycles.is_empty() {

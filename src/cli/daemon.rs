@@ -9,6 +9,7 @@ use super::config_file::ConfigArgument;
 use super::print;
 use crate::config::{self, Config, Problem, Severity};
 use crate::log_publisher::Publishing;
+use crate::notify::sentry;
 use crate::signals::Signals;
 use crate::supervise;
 use error_text::with_causes;
@@ -83,10 +84,14 @@ fn start_logging(
 ) -> Result<(), pylogging::SetupError> {
     let addresses = config.log_addresses_of_daemon(log.name());
     let publishing = Publishing::of(config, log.name(), addresses);
-    let (setup, warnings) = Setup::publishing(&config.logging, role, &publishing)?;
+    let (setup, mut warnings) = Setup::publishing(&config.logging, role, &publishing)?;
+    // The aggregator logs what others have reported.
+    let (sentry, warning) =
+        if role == Role::Aggregator { (None, None) } else { sentry::from_environment(log.name())? };
+    warnings.extend(warning);
     // NEMO_Nowcast's aggregator does not log where its own lines go.
     let first_line = setup.first_line("logging messages").filter(|_| role != Role::Aggregator);
-    pylogging::install(setup);
+    pylogging::install(setup.observed_by(sentry::LEVEL, sentry));
     log.info(format_args!("running in process {}", std::process::id()));
     log.info(format_args!("read config from {}", config.file.display()));
     if let Some(line) = first_line {

@@ -15,7 +15,7 @@ const GROUPS: [(&str, &[&str]); 8] = [
     ("Daemons", &["restart", "reload", "shutdown", "broker", "manager", "scheduler", "log-aggregator"]),
     (
         "Set up and maintain",
-        &["init", "config", "doctor", "keys", "generate", "journal", "backup", "restore"],
+        &["init", "config", "doctor", "keys", "generate", "notify", "journal", "backup", "restore"],
     ),
 ];
 

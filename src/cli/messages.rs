@@ -9,7 +9,7 @@ use super::operate::{CommonOptions, count};
 use super::pages::pages;
 use super::read_only::{ViewContext, check_worker};
 use super::table::Table;
-use super::{print, times};
+use super::{csv_output, print, times};
 use crate::store::journal::{EventFilter, EventKind};
 use crate::view::message::{MessageView, spoken_by};
 use nowcast_core::parked::ParkedItem;
@@ -21,6 +21,9 @@ use nowcast_core::{Cycle, Record};
 pub(super) struct Args {
     #[command(flatten)]
     common: CommonOptions,
+    /// Print CSV, for a spreadsheet
+    #[arg(long, conflicts_with = "json")]
+    csv: bool,
     /// List only messages from this worker
     #[arg(long)]
     worker: Option<String>,
@@ -91,6 +94,9 @@ pub(super) fn run(args: &Args) -> ExitCode {
         let messages = args.messages(context)?;
         if args.common.json {
             return print::json_list(messages);
+        }
+        if args.csv {
+            return csv_output::list(&MessageView::COLUMNS, messages);
         }
         let messages = messages.collect::<anyhow::Result<Vec<_>>>()?;
         if messages.is_empty() {

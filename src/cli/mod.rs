@@ -8,12 +8,14 @@ mod backtest;
 mod backup;
 mod bounded;
 mod broker;
+mod bulk;
 mod checklist;
 mod complete;
 mod config;
 mod config_file;
 mod config_show;
 mod confirm;
+mod csv_output;
 mod cycle;
 mod cycle_option;
 mod cycles;
@@ -36,6 +38,7 @@ mod logs;
 mod manager;
 mod messages;
 mod need;
+mod notify;
 mod operate;
 mod pages;
 mod print;
@@ -176,6 +179,8 @@ enum CliCommand {
     Keys(key_files::Args),
     /// Generate files for editors, shells and man
     Generate(generate::Args),
+    /// Test the targets of notifications
+    Notify(notify::Args),
     /// Check the configuration
     Config(config::Args),
     /// Check that everything the system needs is available
@@ -277,6 +282,7 @@ fn command(command: CliCommand) -> ExitCode {
         CliCommand::Rules(args) => rules::run(&args),
         CliCommand::Generate(args) => generate::run(&args),
         CliCommand::Keys(args) => key_files::run(&args),
+        CliCommand::Notify(args) => notify::run(&args),
         CliCommand::Config(args) => config::run(&args),
         CliCommand::Doctor(args) => doctor::run(&args),
     }

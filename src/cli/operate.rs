@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Once;
 
 use jiff::{SignedDuration, Timestamp, ZonedDateTime};
 use uzers::{get_current_uid, get_user_by_uid};
@@ -9,7 +10,9 @@ use uzers::{get_current_uid, get_user_by_uid};
 use super::config_file::ConfigFile;
 use super::{USAGE, print, times};
 use crate::config::{self, Config, duration};
-use crate::control::{Call, CallError, call};
+use crate::control::call::{TIMEOUT, call_within};
+use crate::control::{Call, CallError};
+use crate::version;
 use crate::view::daemons::unreachable_manager;
 use crate::worker::built_in;
 use error_text::did_you_mean;
@@ -46,13 +49,20 @@ impl CommonOptions {
 
     /// Send a command to the manager and return its answer. If it cannot answer, print why and return the exit status.
     pub(super) fn call(command: Command, config: &Config) -> Result<Answer, ExitCode> {
-        call::call(&config.journal.folder, &Call { user: user(), command: Some(command) }).map_err(|error| {
+        let call = Call { user: user(), command: Some(command) };
+        let response = call_within(&config.journal.folder, &call, TIMEOUT).map_err(|error| {
             let running = matches!(error, CallError::NoManager { .. })
                 .then(|| unreachable_manager(&config.journal.folder))
                 .flatten();
             print::complain(&running.unwrap_or_else(|| error.to_string()));
             ExitCode::FAILURE
-        })
+        })?;
+        if let Some(difference) = version::difference(response.version.as_deref()) {
+            // A command for many numbers says it once.
+            static SAID: Once = Once::new();
+            SAID.call_once(|| print::complain(&format!("warning: {difference}")));
+        }
+        Ok(response.answer)
     }
 
     /// Print an answer.

@@ -15,7 +15,7 @@ use pylogging::{escape, is_obeyed};
 use pyyaml::{Keys, Value};
 
 /// Bytes that are written at once.
-const OUTPUT_BUFFER: usize = 1 << 16;
+pub(super) const OUTPUT_BUFFER: usize = 1 << 16;
 
 /// Write text for people.
 pub(super) fn text(text: &str) -> ExitCode {

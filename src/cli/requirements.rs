@@ -29,22 +29,23 @@ for name in sys.argv[1:]:
         print('missing:', name)
 ";
 
-/// A program or module that a worker needs and this machine lacks.
+/// A program, folder or module that a worker needs and this machine lacks.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Missing {
     /// The keys that lead to its name, for people: `workers: get_obs: exec`. Entries of lists count from 1.
     pub key: String,
     /// The same keys, to find the line in the file. Entries of lists count from 0.
     pub place: String,
-    /// The missing program or module, and what to do.
+    /// What is missing, and what to do.
     pub text: String,
     /// Whether the worker certainly runs on this machine: it is scheduled without a host, or there are no other hosts.
     pub is_certain: bool,
 }
 
-/// Return the missing programs, then the missing Python modules.
+/// Return the missing programs, then the missing working folders, then the missing Python modules.
 pub(super) fn missing(config: &Config) -> Vec<Missing> {
     let mut missing = programs(config);
+    missing.extend(folders(config));
     missing.extend(modules(config));
     missing
 }
@@ -65,10 +66,25 @@ fn programs(config: &Config) -> Vec<Missing> {
             text: format!(
                 "cannot run `{program}`: {why}; install it, make it executable, or correct the name"
             ),
-            is_certain: config.hosts.is_empty() || is_scheduled_here(config, worker),
+            is_certain: is_certainly_here(config, worker),
         });
     }
     missing
+}
+
+fn folders(config: &Config) -> Vec<Missing> {
+    let is_missing =
+        |worker: &&String| launch::working_folder(config, worker).is_some_and(|folder| !folder.is_dir());
+    let missing = |worker: &String| {
+        let key = format!("workers: {worker}: folder");
+        let text = "the working folder does not exist; make it, or correct the name".to_owned();
+        Missing { place: key.clone(), key, text, is_certain: is_certainly_here(config, worker) }
+    };
+    config.workers.keys().filter(is_missing).map(missing).collect()
+}
+
+fn is_certainly_here(config: &Config, worker: &str) -> bool {
+    config.hosts.is_empty() || is_scheduled_here(config, worker)
 }
 
 fn is_scheduled_here(config: &Config, worker: &str) -> bool {

@@ -1,45 +1,62 @@
 //! `nowcast rerun RUN [ARGS]…`, and `nowcast rerun --cycle ID --from WORKER`
 
+use std::collections::HashSet;
 use std::process::ExitCode;
 
+use super::bulk::{Bulk, HEADING, Selected};
 use super::operate::{CommonOptions, run_number};
-use super::{USAGE, cycle_option, print, rewind, words};
+use super::read_only::ViewContext;
+use super::{USAGE, print, rewind, words};
 use crate::store::History;
+use crate::store::journal::RunState;
+use crate::view::run::label;
 use nowcast_core::cycles::NoteScope;
 use nowcast_core::join_identity::{IdentifiedJoin, JoinEnd};
 use nowcast_core::record::RecordedEvent;
 use nowcast_core::rules::Requirement;
-use nowcast_core::{Command, Cycle, CycleOption, NextWorker, Number};
+use nowcast_core::{Command, CycleOption, NextWorker, Number};
 
 #[derive(Debug, Clone, clap::Args)]
 #[group(skip)]
 #[command(
-    override_usage = "nowcast rerun [OPTIONS] <RUN> [ARGS]...\n       nowcast rerun [OPTIONS] --cycle <ID> --from <WORKER>"
+    override_usage = "nowcast rerun [OPTIONS] <RUN> [ARGS]...\n       nowcast rerun [OPTIONS] --cycle <ID> --from <WORKER>\n       \
+                      nowcast rerun [OPTIONS] --failed|--worker <WORKER>|--host <HOST>|--since <TIME>"
 )]
 pub(super) struct Args {
     #[command(flatten)]
     common: CommonOptions,
-    /// Cycle to rewind: forget the messages of a worker and all that followed, and launch the worker again
-    #[arg(long, value_name = "ID", value_parser = cycle_option::label, requires = "from", conflicts_with = "run")]
-    cycle: Option<Cycle>,
-    /// Worker to rewind the cycle to
-    #[arg(long, value_name = "WORKER", requires = "cycle", conflicts_with = "run")]
+    /// Worker to rewind the cycle to: forget its messages and all that followed, and launch it again
+    #[arg(long, value_name = "WORKER", requires = "cycle", conflicts_with_all = ["run", "failed", "worker", "host", "since", "dry_run"])]
     from: Option<String>,
-    /// Rewind without asking
-    #[arg(long, requires = "cycle", conflicts_with = "run")]
-    yes: bool,
+    /// All that failed
+    #[arg(long, help_heading = HEADING, conflicts_with = "run")]
+    failed: bool,
+    #[command(flatten)]
+    bulk: Bulk,
     /// Number of the run, then arguments for the worker in place of the previous ones
-    #[arg(required_unless_present = "cycle", num_args = 1.., value_names = ["RUN", "ARGS"], trailing_var_arg = true, allow_hyphen_values = true)]
+    #[arg(required_unless_present_any = SELECTING_RUNS, conflicts_with_all = SELECTING_RUNS, num_args = 1.., value_names = ["RUN", "ARGS"], trailing_var_arg = true, allow_hyphen_values = true)]
     run: Vec<String>,
 }
+
+/// The options that stand for a number.
+const SELECTING_RUNS: [&str; 6] = ["failed", "worker", "host", "cycle", "since", "dry_run"];
 
 pub(super) fn run(args: &Args) -> ExitCode {
     rerun(args).unwrap_or_else(|status| status)
 }
 
 fn rerun(args: &Args) -> Result<ExitCode, ExitCode> {
-    if let (Some(cycle), Some(from)) = (&args.cycle, &args.from) {
-        return rewind::run(&args.common, cycle, from, args.yes);
+    if let (Some(cycle), Some(from)) = (&args.bulk.cycle, &args.from) {
+        return rewind::run(&args.common, cycle, from, args.bulk.yes);
+    }
+    if args.run.is_empty() {
+        if !args.failed && !args.bulk.is_given() {
+            print::complain(
+                "a cycle alone is too much; add --from WORKER, which rewinds it, or --failed or --worker WORKER",
+            );
+            return Err(ExitCode::from(USAGE));
+        }
+        return Ok(args.bulk.act("Run again", &args.common, |context| select(args, context)));
     }
     let (run, worker_args) = words::split("rerun", &args.run)?;
     let run = run_number(run).map_err(|error| {
@@ -47,34 +64,58 @@ fn rerun(args: &Args) -> Result<ExitCode, ExitCode> {
         ExitCode::from(USAGE)
     })?;
     let config = args.common.load()?;
-    let (worker, origin, complete) = History::open(&config.journal.folder)
+    let (command, note) = History::open(&config.journal.folder)
         .map_err(anyhow::Error::from)
-        .and_then(|history| {
-            let (worker, origin) = worker(&history, run, worker_args)?;
-            let complete = joins_that_counted(origin, &worker, &history)?;
-            Ok((worker, origin, complete))
-        })
+        .and_then(|history| launch_again(&history, run, worker_args))
         .map_err(|error| {
             print::error(error.as_ref());
             ExitCode::FAILURE
         })?;
+    let mut answer = CommonOptions::call(command, &config)?;
+    if answer.done {
+        answer.text.push_str(&note);
+    }
+    Ok(args.common.show(&answer))
+}
+
+/// Return the selected runs that have ended, oldest first: of those with the same worker, arguments, host and cycle, and of a run with its
+/// retries and reruns, only the latest.
+fn select(args: &Args, context: &ViewContext) -> anyhow::Result<Vec<Selected>> {
+    let (mut chains, mut works) = (HashSet::new(), HashSet::new());
+    let mut selected = Vec::new();
+    for run in args.bulk.runs(RunState::Any, context)? {
+        let is_latest_of_chain = chains.insert(run.chain());
+        let is_latest_of_work = works.insert((label(&run.worker), run.cycle.clone()));
+        let has_ended = match run.has_succeeded() {
+            Some(succeeded) => run.is_closed() && !(args.failed && succeeded),
+            None => false,
+        };
+        if is_latest_of_chain && is_latest_of_work && has_ended && args.bulk.fits_run(&run) {
+            let (command, note) = launch_again(&context.history, run.id, &[])?;
+            selected.push(Selected::run(&run, command, context).with_note(note));
+        }
+    }
+    selected.reverse();
+    Ok(selected)
+}
+
+/// Return the command that launches the worker of a run again, and what its answer does not say: which complete joins have counted the run.
+fn launch_again(history: &History, run: Number, args: &[String]) -> anyhow::Result<(Command, String)> {
+    let (worker, origin) = worker(history, run, args)?;
+    let complete = joins_that_counted(origin, &worker, history)?;
     let rewinds = match &worker.options.cycle {
         Some(CycleOption::Label(cycle)) => {
             format!(" (nowcast rerun --cycle {cycle} --from {} rewinds the cycle)", worker.name())
         }
         _ => String::new(),
     };
-    let command = Command::Launch { worker, rerun_of: Some(run), origin: Some(origin) };
-    let mut answer = CommonOptions::call(command, &config)?;
-    if answer.done && !complete.is_empty() {
+    let note = if complete.is_empty() {
+        String::new()
+    } else {
         let verb = if complete.len() == 1 { "is" } else { "are" };
-        answer.text = format!(
-            "{}; {} {verb} complete and will not launch again{rewinds}",
-            answer.text,
-            complete.join(", ")
-        );
-    }
-    Ok(args.common.show(&answer))
+        format!("; {} {verb} complete and will not launch again{rewinds}", complete.join(", "))
+    };
+    Ok((Command::Launch { worker, rerun_of: Some(run), origin: Some(origin) }, note))
 }
 
 /// Return the complete joins that counted a run of a chain, in words. They launch once, so a rerun does not reopen them.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::USAGE;
 use super::print;
+use crate::config::StartSettings;
 use crate::launch::{ExecWorker, RemoteCommands, RunFolder, RunnerTask, Streams, runner};
 use crate::open_files;
 
@@ -32,8 +33,11 @@ pub(super) struct Args {
     /// Commands that find and stop a worker on a remote host, as JSON
     #[arg(long, value_name = "JSON", value_parser = remote_commands)]
     remote: Option<RemoteCommands>,
+    /// Working folder, umask, priority and memory limit of the worker, as JSON
+    #[arg(long, value_name = "JSON", value_parser = start_settings)]
+    start: Option<StartSettings>,
     /// Adopt a run whose runner has died: on a remote host, or whose program ended before its report was made
-    #[arg(long, conflicts_with_all = ["exec", "remote", "argv"])]
+    #[arg(long, conflicts_with_all = ["exec", "remote", "start", "argv"])]
     adopt: bool,
     /// Seconds for which the start is tried again while the system has no process, memory or descriptor for it
     #[arg(long, value_name = "SECONDS", default_value_t = runner::START_TIMEOUT.as_secs())]
@@ -51,6 +55,10 @@ const EXIT_CODES: &str = "Exit status: 0 if PATH/exit records the end of the run
                           was started, 74 if the end of the run is unknown, 75 if another runner has the run.";
 
 fn remote_commands(text: &str) -> Result<RemoteCommands, serde_json::Error> {
+    serde_json::from_str(text)
+}
+
+fn start_settings(text: &str) -> Result<StartSettings, serde_json::Error> {
     serde_json::from_str(text)
 }
 
@@ -79,6 +87,7 @@ pub(super) fn run(args: &Args) -> ExitCode {
         argv: args.argv.clone(),
         exec: args.exec.as_deref().and_then(exec_worker),
         remote: args.remote.clone(),
+        start: args.start.clone().unwrap_or_default(),
         is_adoption: args.adopt,
         grace: Duration::from_secs(args.grace),
         start_timeout: Duration::from_secs(args.start_timeout),

@@ -10,7 +10,7 @@ use super::pages::pages;
 use super::read_only::check_worker;
 use super::states::state_cell;
 use super::table::{Cell, Table};
-use super::{print, times};
+use super::{csv_output, print, times};
 use crate::store::journal::{RunFilter, RunState};
 use crate::view::run::{RunStatus, RunView, arguments};
 use nowcast_core::Cycle;
@@ -20,6 +20,9 @@ use nowcast_core::Cycle;
 pub(super) struct Args {
     #[command(flatten)]
     common: CommonOptions,
+    /// Print CSV, for a spreadsheet
+    #[arg(long, conflicts_with = "json")]
+    csv: bool,
     /// List only runs of this worker
     #[arg(long)]
     worker: Option<String>,
@@ -59,6 +62,9 @@ pub(super) fn run(args: &Args) -> ExitCode {
         let runs = pages(args.number, |run: &RunView| run.number, read);
         if args.common.json {
             return print::json_list(runs);
+        }
+        if args.csv {
+            return csv_output::list(&RunView::COLUMNS, runs);
         }
         let runs = runs.collect::<anyhow::Result<Vec<_>>>()?;
         if runs.is_empty() {

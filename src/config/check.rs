@@ -323,19 +323,18 @@ impl ConfigCheck<'_> {
 
     pub(super) fn replace_variables(&mut self, key: &str, text: &str) -> Option<String> {
         environment::replace(text, self.lookup)
-            .map_err(|name| {
-                let text = format!(
-                    "the environment variable {name} is not set; set it before the start \
-                     (`export {name}=…`)"
-                );
-                self.report(Severity::Error, &[key], text);
-            })
+            .map_err(|name| self.report(Severity::Error, &[key], unset_variable(&name)))
             .ok()
     }
 
     /// Return the text with every variable replaced, or the name of the first one that is not set.
     pub(super) fn replace(&self, text: &str) -> Result<String, String> {
         environment::replace(text, self.lookup)
+    }
+
+    /// Return an unquoted word behind the key at the end of a path, as it is written on the same line.
+    pub(super) fn scalar(&self, path: &[&str]) -> Option<&str> {
+        self.places.scalar(path)
     }
 
     /// Return an environment variable.
@@ -363,6 +362,11 @@ impl ConfigCheck<'_> {
         let (file, line) = place.map_or((self.file, None), |place| (place.file, Some(place.line)));
         self.problems.push(Problem { severity, key: key_of(path), ..Problem::of_file(file, line, text) });
     }
+}
+
+/// Return the text about an environment variable that the configuration needs.
+pub(super) fn unset_variable(name: &str) -> String {
+    format!("the environment variable {name} is not set; set it before the start (`export {name}=…`)")
 }
 
 /// Return whether ZeroMQ can parse the address. Whether the host exists shows when it is used.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use indexmap::IndexMap;
 use jiff::SignedDuration;
+use serde::{Deserialize, Serialize};
 
 use super::default_settings::SettingPath;
 use super::notify::Notifications;
@@ -239,9 +240,41 @@ pub struct WorkerSettings {
     pub exec: Option<Vec<String>>,
     /// `failure status`: exit statuses of `exec` that mean a failure, not a crash.
     pub failure_status: Vec<i32>,
+    /// `folder`, `umask`, `nice`, `memory limit`
+    pub start: StartSettings,
+    /// `environment`: additional variables, with the placeholders of `command`.
+    pub environment: WorkerVariables,
     /// `max running`, `timeout`, `retries`, `retry delay`
     pub limits: Limits,
 }
+
+/// The settings with which a process is started. The JSON is an argument of the runner.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StartSettings {
+    /// `folder`: the working folder, with the placeholders of `command`. A relative one is below the folder of the configuration file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub folder: Option<String>,
+    /// `umask`: the permissions that new files do not get.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub umask: Option<u32>,
+    /// `nice`: the priority, from -20 (the highest) to 19.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nice: Option<i32>,
+    /// `memory limit`: the most bytes of data of each process.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_limit: Option<u64>,
+}
+
+impl StartSettings {
+    /// Return whether the process starts as its parent's other children do.
+    #[must_use]
+    pub fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Environment variables with their values.
+pub type WorkerVariables = Vec<(String, String)>;
 
 /// `journal`: the place of the journal, and how long its entries are kept.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -84,7 +84,11 @@ impl Assembly<'_> {
         };
         let entries = self.included(file, &mut value, &marks);
         let is_first = self.chain.is_empty();
-        self.places.sources.push(ConfigSource::new(file.to_owned(), marks));
+        self.places.sources.push(ConfigSource::new(
+            file.to_owned(),
+            &String::from_utf8_lossy(content),
+            marks,
+        ));
         if is_first {
             self.value = value;
         } else if value.as_map().is_some() {

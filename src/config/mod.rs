@@ -8,6 +8,7 @@ mod check;
 mod check_notifications;
 mod check_security;
 mod check_slack;
+mod check_start;
 mod checked;
 mod cycles;
 mod default_settings;
@@ -32,13 +33,14 @@ mod schema;
 mod sections;
 pub mod security;
 mod serde_value;
+pub mod size;
 mod times;
 mod words;
 
 pub use check::{load, load_with, parse, parse_with};
 pub use checked::{
-    Config, Host, JournalSettings, Launcher, LogPort, LogPorts, Registry, SlurmSettings, TemplateSettings,
-    WorkerSettings, Zmq,
+    Config, Host, JournalSettings, Launcher, LogPort, LogPorts, Registry, SlurmSettings, StartSettings,
+    TemplateSettings, WorkerSettings, Zmq,
 };
 pub use default_settings::SettingPath;
 pub use environment::Lookup;

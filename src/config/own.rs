@@ -45,10 +45,13 @@ impl ConfigCheck<'_> {
                 let text = "must be at least 1; to pause launches, use nowcast hold".to_owned();
                 self.report(Severity::Error, &["workers", &name, "max cycles"], text);
             }
+            let (start, environment) = self.start_settings(&name, &raw);
             let settings = WorkerSettings {
                 command: raw.command,
                 exec: raw.exec,
                 failure_status: raw.failure_status,
+                start,
+                environment,
                 limits: Limits {
                     max_running: raw.max_running,
                     max_cycles: raw.max_cycles,

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use pyyaml::Marks;
 
@@ -31,18 +32,27 @@ impl fmt::Display for KeyPlace<'_> {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct ConfigSource {
     pub file: PathBuf,
+    text: Arc<str>,
     pub marks: Marks,
     /// The lists of which this file has not the first items: the keys that lead there, and the index of its first one.
     pub appended: Vec<(Vec<String>, usize)>,
 }
 
 impl ConfigSource {
-    pub(super) fn new(file: PathBuf, marks: Marks) -> Self {
-        Self { file, marks, appended: Vec::new() }
+    pub(super) fn new(file: PathBuf, text: &str, marks: Marks) -> Self {
+        Self { file, text: text.into(), marks, appended: Vec::new() }
     }
 
     pub(super) fn place_of(&self, path: &[&str]) -> Option<KeyPlace<'_>> {
         self.line_of(path).map(|line| KeyPlace { file: &self.file, line })
+    }
+
+    fn scalar(&self, path: &[&str]) -> Option<&str> {
+        let mark = self.marks.mark_of(path)?;
+        let line = self.text.lines().nth(mark.line - 1)?;
+        let (key, _) = line.char_indices().nth(mark.column - 1)?;
+        let (_, value) = line[key..].split_once(':')?;
+        value.trim_start().split([' ', '\t', ',', '}']).next()
     }
 
     /// Return the line of the key at the end of a path in the merged document.
@@ -66,6 +76,11 @@ impl KeyPlaces {
     pub fn nearest(&self, path: &[&str]) -> Option<KeyPlace<'_>> {
         let at = |length: usize| self.sources.iter().find_map(|source| source.place_of(&path[..length]));
         (1..=path.len()).rev().find_map(at)
+    }
+
+    /// Return an unquoted word behind the key at the end of a path of mappings, as it is written on the same line.
+    pub(super) fn scalar(&self, path: &[&str]) -> Option<&str> {
+        self.sources.iter().find_map(|source| source.scalar(path))
     }
 
     /// Return whether the configuration consists of several files.

@@ -7,7 +7,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Error, IgnoredAny};
 use serde::{Deserialize, Deserializer};
 
-use super::duration;
+use super::{duration, size};
 
 /// The message broker's address.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -110,6 +110,18 @@ pub(super) struct RawWorker {
     /// Time before a retry: `5m`, or `1m, x2, up to 1h`.
     #[serde(rename = "retry delay")]
     pub retry_delay: Option<RawRetryDelay>,
+    /// The working folder, relative to that of the configuration file.
+    pub folder: Option<String>,
+    /// Variables of the environment. The `env` of a launch takes precedence.
+    #[schemars(with = "Option<IndexMap<String, VariableSchema>>")]
+    pub environment: Option<IndexMap<String, serde_yaml::Value>>,
+    /// The permissions that new files do not get, in octal and in quotes, such as `'027'`.
+    pub umask: Option<String>,
+    /// The priority of the process: from -20, which comes first, to 19.
+    pub nice: Option<i32>,
+    /// The most memory that each process of the worker may allocate, such as `4 GB`.
+    #[serde(rename = "memory limit")]
+    pub memory_limit: Option<RawSize>,
 }
 
 /// The journal: every message, decision and run.
@@ -181,6 +193,48 @@ impl JsonSchema for RawSpan {
             "pattern": "[0-9]",
             "examples": ["30s", "10m", "3h", "1h 30m", "90d"],
         })
+    }
+}
+
+/// The value of a variable of the environment, for the schema.
+struct VariableSchema;
+
+impl JsonSchema for VariableSchema {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "variable".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": ["string", "number"] })
+    }
+}
+
+/// An amount of memory such as `4 GB`.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct RawSize(pub u64);
+
+impl<'de> Deserialize<'de> for RawSize {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        size::parse(&text).map(RawSize).map_err(D::Error::custom)
+    }
+}
+
+impl JsonSchema for RawSize {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "size".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "pattern": "[0-9]", "examples": ["500 MB", "4 GB"] })
     }
 }
 

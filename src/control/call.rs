@@ -13,6 +13,7 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::version;
 use nowcast_core::{Answer, Command};
 
 /// A process that listens on a control socket.
@@ -51,7 +52,7 @@ pub const WORKS: &str = "the manager works";
 pub const HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The timeout for the answer to an operator's command.
-const TIMEOUT: Duration = Duration::from_secs(60);
+pub const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The request that an operator's command sends.
 #[derive(Debug, Serialize, Deserialize)]
@@ -71,6 +72,17 @@ pub enum ExchangeError {
     /// The listener exited or did not answer in time.
     #[error("{0}")]
     NoAnswer(String),
+}
+
+/// The manager's answer to a request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Response {
+    /// The answer.
+    #[serde(flatten)]
+    pub answer: Answer,
+    /// The manager's version; an older one does not tell.
+    #[serde(default)]
+    pub version: Option<String>,
 }
 
 /// Why there is no answer of the manager.
@@ -100,14 +112,14 @@ pub enum CallError {
 /// # Errors
 /// The manager cannot be reached or does not answer.
 pub fn call(folder: &Path, call: &Call) -> Result<Answer, CallError> {
-    call_within(folder, call, TIMEOUT)
+    call_within(folder, call, TIMEOUT).map(|response| response.answer)
 }
 
-/// Send a request with another timeout. The manager may still execute a request that it did not answer in time.
+/// Send a request with a timeout, and return the answer with the version of the manager. The manager may still execute a request that it did not answer in time.
 ///
 /// # Errors
 /// See [`call`].
-pub fn call_within(folder: &Path, call: &Call, timeout: Duration) -> Result<Answer, CallError> {
+pub fn call_within(folder: &Path, call: &Call, timeout: Duration) -> Result<Response, CallError> {
     exchange(folder, Listener::Manager, call, timeout).map_err(|error| match error {
         ExchangeError::NoListener(error) => {
             CallError::NoManager { path: folder.join(Listener::Manager.socket()), error }
@@ -167,16 +179,20 @@ pub enum Service {
     Running,
 }
 
-/// Return whether the manager whose journal is in `folder` runs and responds.
+/// Return whether the manager whose journal is in `folder` runs and responds, and if it does, how its version differs.
 #[must_use]
-pub fn service(folder: &Path) -> Service {
-    match call_within(folder, &Call { user: String::new(), command: None }, HEALTH_TIMEOUT) {
+pub fn service(folder: &Path) -> (Service, Option<String>) {
+    let response = call_within(folder, &Call { user: String::new(), command: None }, HEALTH_TIMEOUT);
+    let other_version =
+        response.as_ref().ok().and_then(|response| version::difference(response.version.as_deref()));
+    let service = match response.map(|response| response.answer) {
         Ok(answer) if answer.done && answer.text == WORKS => Service::Running,
         Ok(answer) if answer.done => Service::Refused(answer.text),
         Ok(answer) => Service::Paused(answer.text),
         Err(CallError::NoManager { .. }) => Service::NotRunning,
         Err(CallError::NoAnswer(_)) => Service::Unresponsive,
-    }
+    };
+    (service, other_version)
 }
 
 /// Return a short path of a socket: a socket's address has room for 107 bytes only. The path is valid in this process, as long as the

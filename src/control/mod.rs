@@ -20,8 +20,9 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 use zmq::{POLLIN, PollItem};
 
 use crate::private_folder::is_foreign;
+use crate::version::version;
 use call::short_path;
-pub use call::{Call, CallError, Listener};
+pub use call::{Call, CallError, Listener, Response};
 use nowcast_core::{Answer, CallId};
 
 /// The size limit of a request in bytes.
@@ -214,7 +215,7 @@ impl Control {
             answer.text = answer.text.chars().take(MAX_ANSWER / 4).collect();
             answer.text.push_str("\n… (the rest is in the log)");
         }
-        self.send(id, &answer);
+        self.send(id, &Response { answer, version: Some(version()) });
     }
 
     /// Send an answer. An operator's command that has gone, or does not read, does not get it.
@@ -351,7 +352,7 @@ mod tests {
     #[test]
     fn an_error_says_that_no_manager_runs() {
         let folder = tempfile::tempdir().unwrap();
-        assert_eq!(service(folder.path()), Service::NotRunning);
+        assert_eq!(service(folder.path()).0, Service::NotRunning);
         let error = call(folder.path(), &kill()).unwrap_err().to_string();
         assert!(error.contains("Is it running?"), "{error}");
     }

@@ -332,7 +332,7 @@ impl<'a> Follower<'a> {
         let (output, errors) = (tempfile::tempfile()?, tempfile::tempfile()?);
         let (to_output, to_errors) = (Stdio::from(output.try_clone()?), Stdio::from(errors.try_clone()?));
         let mark = [(RUN_TAG.to_owned(), self.task.run_tag().into())];
-        self.processes.start_writing_to(Process::Call, command, &mark, to_output, to_errors)?;
+        self.processes.start_in(None, Process::Call, command, &mark, (to_output, to_errors))?;
         Ok(OpenCall { call, output, errors, deadline: Instant::now() + CALL_TIMEOUT })
     }
 

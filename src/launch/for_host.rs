@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::launch_command::{LaunchCommand, RunLocation};
-use super::worker_argv::{LaunchError, LaunchRequest, filled};
+use super::worker_argv::{LaunchError, LaunchRequest, absolute_file, filled, working_folder};
 use super::{slurm, ssh, template};
 use crate::config::{Config, Host, Launcher};
 use nowcast_core::next_worker::{LOCALHOST, NextWorker};
@@ -46,7 +46,14 @@ pub fn build_launch_command(
 pub fn worker_program(config: &Config, worker: &str) -> Option<String> {
     let settings = config.workers.get(worker)?;
     let program = settings.command.as_ref().or(settings.exec.as_ref())?.first()?;
-    Some(filled(program, &config.file.to_string_lossy(), worker, Number(0)))
+    Some(match working_folder(config, worker) {
+        // A program with a path is looked for from there.
+        Some(folder) if program.contains('/') => {
+            let program = filled(program, &absolute_file(config), worker, Number(0));
+            folder.join(program).to_string_lossy().into_owned()
+        }
+        _ => filled(program, &config.file.to_string_lossy(), worker, Number(0)),
+    })
 }
 
 fn keys(config: &Config) -> String {
@@ -56,6 +63,7 @@ fn keys(config: &Config) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::StartSettings;
 
     const CONFIG: &str = "
 checklist file: checklist.yaml
@@ -107,6 +115,46 @@ hosts:
             let line = words("run_model", host);
             assert!(line.contains("env NOWCAST_CYCLE=2026-03-14T06 run "), "{line}");
         }
+    }
+
+    #[test]
+    fn settings_of_a_process_reach_every_host_before_the_workers_words() {
+        let settings = "workers: {run_model: {command: [run, '{config}'], folder: 'work dir/{worker}', umask: 027, nice: 5, \
+                        memory limit: 2 GB, environment: {A: 1, B: 'at {folder}'}}}\n";
+        let (before, rest) = CONFIG.split_once("workers: {run_model").unwrap();
+        let config = format!("{before}{settings}{}", rest.split_once('\n').unwrap().1);
+        let (config, _) =
+            crate::config::parse(Path::new("/here/here.yaml"), config.as_bytes(), &|_| None).unwrap();
+        let on = |host: &str| {
+            let mut worker = NextWorker { host: host.to_owned(), ..NextWorker::new("run_model", Vec::new()) };
+            worker.options.env = vec![("A".to_owned(), "it's 2".to_owned())];
+            let location = RunLocation { folder: Path::new("/journal/runs/2026-03-14/7"), machine: "salish" };
+            build_launch_command(&worker, Number(7), None, &config, Path::new("nowcast"), location).unwrap()
+        };
+        let here = on("localhost");
+        assert_eq!(here.argv, ["run", "/here/here.yaml"]);
+        assert_eq!(here.start.folder.as_deref(), Some("/here/work dir/run_model"));
+        assert_eq!(here.start.memory_limit, Some(2 << 30));
+        let script = "umask 0027 && ulimit -S -d 2097152 && cd '/here/work dir/run_model' && exec \"$@\"";
+        let without_runner = here.without_runner(Path::new("nowcast"));
+        assert_eq!(without_runner, ["nice", "-n", "5", "sh", "-c", script, "sh", "run", "/here/here.yaml"]);
+
+        let line = on("robot").argv[2..].join(" ");
+        let words = shlex::split(line.strip_prefix("source env.sh ; ").unwrap()).unwrap();
+        // A relative file and its folder are below the home folder there.
+        let script = "umask 0027 && ulimit -S -d 2097152 && cd './work dir/run_model' && exec \"$@\"";
+        let there =
+            ["nice", "-n", "5", "env", "A=it's 2", "B=at .", "sh", "-c", script, "sh", "run", "there.yaml"];
+        assert_eq!(words, there);
+        assert_eq!(on("robot").start, StartSettings::default());
+
+        let job = on("queue").argv;
+        assert!(job.contains(&"--mem=2048M".to_owned()), "{job:?}");
+        let wrapped = job.iter().find_map(|word| word.strip_prefix("--wrap=")).unwrap();
+        let script = "umask 0027 && cd '/here/work dir/run_model' && exec \"$@\"";
+        let words = shlex::split(wrapped).unwrap();
+        assert_eq!(words[..6], ["nice", "-n", "5", "env", "A=it's 2", "B=at /here"]);
+        assert_eq!(words[6..], ["sh", "-c", script, "sh", "run", "/here/here.yaml"]);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::config::StartSettings;
 use nowcast_core::RunId;
 
 /// The environment variable that identifies a run's process on its host. Debian's ssh sends `LC_*` and its sshd accepts
@@ -22,11 +23,13 @@ pub struct LaunchCommand {
     pub exec: Option<ExecWorker>,
     /// For a remote host, how to find and stop the run there.
     pub remote: Option<RemoteCommands>,
+    /// How the process starts on this machine; what starts one on a remote host has these settings in `argv`.
+    pub start: StartSettings,
 }
 
 impl From<Vec<String>> for LaunchCommand {
     fn from(argv: Vec<String>) -> Self {
-        Self { argv, exec: None, remote: None }
+        Self { argv, exec: None, remote: None, start: StartSettings::default() }
     }
 }
 
@@ -34,10 +37,12 @@ impl LaunchCommand {
     /// Return the command line that does the same without a runner. `nowcast` is our binary.
     #[must_use]
     pub fn without_runner(&self, nowcast: &Path) -> Vec<String> {
-        let Some(ExecWorker { name, config }) = &self.exec else { return self.argv.clone() };
-        let (nowcast, config) = (nowcast.to_string_lossy(), config.to_string_lossy());
-        let exec = [&*nowcast, "exec", name, &*config, "--"].map(str::to_owned);
-        exec.into_iter().chain(self.argv.iter().cloned()).collect()
+        let exec = self.exec.as_ref().map(|ExecWorker { name, config }| {
+            let (nowcast, config) = (nowcast.to_string_lossy(), config.to_string_lossy());
+            [&*nowcast, "exec", name, &*config, "--"].map(str::to_owned)
+        });
+        let words = exec.into_iter().flatten().chain(self.argv.iter().cloned());
+        prefix(&self.start, &[]).into_iter().chain(words).collect()
     }
 }
 
@@ -133,6 +138,28 @@ pub(super) fn worker_line(words: &[String], envvars: Option<&str>) -> String {
             line(["bash", "-c", &script])
         }
     }
+}
+
+/// Return the words before a command line that give its process these settings and variables. Each program there executes the rest in its
+/// own place, so the process has the same words.
+pub(super) fn prefix(start: &StartSettings, environment: &[(String, String)]) -> Vec<String> {
+    let word = str::to_owned;
+    let mut words: Vec<String> = Vec::new();
+    words.extend(start.nice.iter().flat_map(|nice| [word("nice"), word("-n"), nice.to_string()]));
+    if !environment.is_empty() {
+        words.push(word("env"));
+        words.extend(environment.iter().map(|(name, value)| format!("{name}={value}")));
+    }
+    let mut script: Vec<String> = Vec::new();
+    script.extend(start.umask.map(|umask| format!("umask {umask:04o}")));
+    // In kB, see sh(1).
+    script.extend(start.memory_limit.map(|limit| format!("ulimit -S -d {}", limit >> 10)));
+    script.extend(start.folder.as_ref().map(|folder| format!("cd {}", quoted(folder))));
+    if !script.is_empty() {
+        script.push(word("exec \"$@\""));
+        words.extend([word("sh"), word("-c"), script.join(" && "), word("sh")]);
+    }
+    words
 }
 
 /// Return a command that runs words in a host's shell by ssh. It never asks for a password, and its timeout for the

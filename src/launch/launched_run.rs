@@ -164,7 +164,7 @@ mod tests {
         RunFolder::new(folder, "remote".to_owned()).write_remote_commands(&remote).expect("written");
         let no_host = || Err("there is no such host".to_owned());
         assert!(is_remote("remote", no_host()) && !is_remote("local", no_host()));
-        let command = LaunchCommand { argv: Vec::new(), exec: None, remote: Some(remote) };
+        let command = LaunchCommand { remote: Some(remote), ..Vec::new().into() };
         assert!(is_remote("new", Ok(command)) && !is_remote("local", Ok(Vec::new().into())));
     }
 }

@@ -19,7 +19,7 @@ const PROGRAM: &str = "program";
 /// How the line begins that shows how a program ended.
 const EXIT_LINE: &str = "nowcast exec: program exit: ";
 
-/// How much of the output's end is searched for that line, in bytes.
+/// How much of the output's end is searched, in bytes.
 const SEARCHED_TAIL: u64 = 64 * 1024;
 
 /// The file `program`: how the program of a run ended, and all that its report needs beside the files that it wrote.
@@ -41,6 +41,16 @@ impl RunFolder {
     /// Note how the program ended. Without the note, no other runner can report if this process dies.
     pub(super) fn note_program_end(&self, end: &ProgramEnd) {
         let _ = self.write(PROGRAM, end, false);
+    }
+
+    /// Return the end of the run's output.
+    pub(super) fn output_tail(&self) -> io::Result<String> {
+        let mut file = File::open(self.output_log())?;
+        let length = file.metadata()?.len();
+        file.seek(SeekFrom::Start(length.saturating_sub(SEARCHED_TAIL)))?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
     /// Return how the program ended, if a runner noted it.
@@ -85,15 +95,7 @@ pub(super) fn end_of_remote_run(folder: &RunFolder, process: Ending) -> Ending {
     if !matches!(process, Ending::Status(_)) {
         return process;
     }
-    let tail = || -> io::Result<String> {
-        let mut file = File::open(folder.output_log())?;
-        let length = file.metadata()?.len();
-        file.seek(SeekFrom::Start(length.saturating_sub(SEARCHED_TAIL)))?;
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes)?;
-        Ok(String::from_utf8_lossy(&bytes).into_owned())
-    };
-    let program = tail().ok().and_then(|tail| tail.lines().rev().find_map(of_line));
+    let program = folder.output_tail().ok().and_then(|tail| tail.lines().rev().find_map(of_line));
     program.filter(|program| process.is_success() || !program.is_success()).unwrap_or(process)
 }
 

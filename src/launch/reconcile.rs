@@ -230,6 +230,9 @@ impl LaunchedRuns {
             if let Some(ExecWorker { name, config }) = &command.exec {
                 argv.extend([word("--exec"), name.into(), config.into()]);
             }
+            if !command.start.is_default() {
+                argv.extend([word("--start"), serde_json::to_string(&command.start)?.into()]);
+            }
             argv.push(word("--"));
             argv.extend(command.argv.iter().map(OsString::from));
         }

@@ -14,6 +14,7 @@ use super::follow::Follower;
 use super::program::end_of_remote_run;
 use super::run_output::RunOutput;
 use super::shortage::check_capacity;
+use super::start;
 use super::task::{Process, RunnerTask};
 use super::watched_processes::WatchedProcesses;
 use super::worker_process::{start_worker, wait_for_worker};
@@ -77,6 +78,7 @@ pub fn run(task: &RunnerTask) -> u8 {
             return END_LOST;
         }
     };
+    start::explain_end(task, &ending, &output);
     drop(spare);
     let status = write_exit_record(task, &ExitRecord::now(&ending));
     failpoint::pass("runner: exit written");

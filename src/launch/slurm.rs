@@ -6,8 +6,8 @@ use super::launch_command::{
     LaunchCommand, LauncherKind, RemoteCommands, line, over_ssh, quoted, worker_line,
 };
 use super::worker_argv::{LaunchError, LaunchRequest};
-use crate::config::SlurmSettings;
 use crate::config::hosts::SSH_LOST;
+use crate::config::{SlurmSettings, StartSettings};
 
 /// The columns of `squeue`: a job's state, and its exit status as wait(2) encodes it.
 const FORMAT: &str = "--Format=State:30,exit_code:20";
@@ -16,17 +16,23 @@ pub(super) fn command(
     request: &LaunchRequest,
     settings: &SlurmSettings,
 ) -> Result<LaunchCommand, LaunchError> {
-    let words = match &settings.submit_host {
-        None => request.local_words()?,
-        Some(_) => request.remote_words()?,
+    let (words, file) = match &settings.submit_host {
+        None => (request.local_words()?, request.local_file()),
+        Some(_) => (request.remote_words()?, request.remote_file()?),
     };
+    // The memory of a job is Slurm's to limit. As this is before the options of the configuration, these take precedence.
+    let mut start = request.start_settings(&file);
+    let memory = start.memory_limit.take().map(|limit| format!("--mem={}M", limit >> 20));
     let name = request.job_name();
     let job = format!("--name={name}");
     // After the options of the configuration, so that these take precedence: nothing works without them.
     let required = [
         "--wait".to_owned(),
         format!("--job-name={name}"),
-        format!("--wrap={}", worker_line(&request.in_cycle(words), request.host.envvars.as_deref())),
+        format!(
+            "--wrap={}",
+            worker_line(&request.prepared(words, &start, &file), request.host.envvars.as_deref())
+        ),
     ];
     let words = |words: &[&str]| -> Vec<String> { words.iter().map(|word| (*word).to_owned()).collect() };
     let ask = words(&["squeue", "--noheader", "--states=all", &job, FORMAT]);
@@ -36,7 +42,12 @@ pub(super) fn command(
         // A percent sign begins a pattern in the names of output files.
         let output = format!("--output={}", output.replace('%', "%%"));
         let first = words(&["sbatch", &output, "--open-mode=append"]);
-        first.into_iter().chain(settings.options.iter().cloned()).chain(required.clone()).collect::<Vec<_>>()
+        first
+            .into_iter()
+            .chain(memory.clone())
+            .chain(settings.options.iter().cloned())
+            .chain(required.clone())
+            .collect::<Vec<_>>()
     };
     let argv = match &settings.submit_host {
         None => sbatch(&request.location.output()),
@@ -65,5 +76,6 @@ pub(super) fn command(
             terminate: Some(on_submit_host(terminate)),
             kill: Some(on_submit_host(kill)),
         }),
+        start: StartSettings::default(),
     })
 }

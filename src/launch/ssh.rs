@@ -4,8 +4,9 @@
 //! that the host's shell would not take as they are, and that do not come from the configuration, are quoted.
 //! The process is found by its words, which the host's shell expands from the same line again, and by [`RUN_TAG`](super::launch_command::RUN_TAG) where that arrives.
 
-use super::launch_command::{LaunchCommand, LauncherKind, RemoteCommands, over_ssh, quoted};
+use super::launch_command::{LaunchCommand, LauncherKind, RemoteCommands, over_ssh, prefix, quoted};
 use super::worker_argv::{LaunchError, LaunchRequest};
+use crate::config::StartSettings;
 use crate::config::hosts::SSH_LOST;
 use nowcast_core::message::CYCLE;
 
@@ -26,13 +27,16 @@ const SCRIPT: &str = r#"signal=$1; line=$2; shift 2; mine=$LC_NOWCAST_RUN; nl=$(
 /// Return NEMO_Nowcast's command line: ssh joins the words for the host's shell, so `;` ends the `source`.
 pub(super) fn command(request: &LaunchRequest) -> Result<LaunchCommand, LaunchError> {
     let envvars = request.require(request.host.envvars.as_ref(), "envvars")?;
+    let file = request.remote_file()?;
     let words = shell_words(request.remote_words()?, request.worker.args.len());
+    let prefix = prefix(&request.start_settings(&file), &request.remote_variables(&file));
     let host = &request.worker.host;
     let source = ["source".to_owned(), envvars, ";".to_owned()];
     // A statement of its own, since the words may be anything that the host's shell understands.
     let cycle = request.cycle.map(|cycle| ["export".to_owned(), format!("{CYCLE}={cycle}"), ";".to_owned()]);
-    let host_line: Vec<String> =
-        source.iter().cloned().chain(cycle.into_iter().flatten()).chain(words.iter().cloned()).collect();
+    let statements = source.iter().cloned().chain(cycle.into_iter().flatten());
+    let prefix = prefix.iter().map(|word| quoted(word));
+    let host_line: Vec<String> = statements.chain(prefix).chain(words.iter().cloned()).collect();
     // The name of the Python program may differ in the process list.
     let is_python = words.get(1).is_some_and(|word| word == "-m");
     let searched_words = if is_python { &words[1..] } else { &words[..] };
@@ -52,6 +56,7 @@ pub(super) fn command(request: &LaunchRequest) -> Result<LaunchCommand, LaunchEr
             terminate: Some(script("TERM")),
             kill: Some(script("KILL")),
         }),
+        start: StartSettings::default(),
     })
 }
 

@@ -11,6 +11,7 @@ use rustix::io::{Errno, retry_on_intr};
 
 use super::launch_command::{ExecWorker, RemoteCommands};
 use super::run_folder::RunFolder;
+use crate::config::StartSettings;
 use crate::process::machine;
 
 /// The timeout of a write to standard error, whose reader may block.
@@ -32,6 +33,8 @@ pub struct RunnerTask {
     pub exec: Option<ExecWorker>,
     /// How to find and stop the run, if the worker is on a remote host.
     pub remote: Option<RemoteCommands>,
+    /// How the command starts.
+    pub start: StartSettings,
     /// Whether to adopt a run whose runner has died.
     pub is_adoption: bool,
     /// The grace period of a worker between SIGTERM and SIGKILL.

@@ -2,18 +2,16 @@
 
 use super::launch_command::{LaunchCommand, LauncherKind, RemoteCommands, worker_line};
 use super::worker_argv::{LaunchError, LaunchRequest};
-use crate::config::TemplateSettings;
+use crate::config::{StartSettings, TemplateSettings};
 
 pub(super) fn command(
     request: &LaunchRequest,
     settings: &TemplateSettings,
 ) -> Result<LaunchCommand, LaunchError> {
     let file = request.local_file();
+    let words = request.prepared(request.local_words()?, &request.start_settings(&file), &file);
     let values = [
-        (
-            "{command}",
-            worker_line(&request.in_cycle(request.local_words()?), request.host.envvars.as_deref()),
-        ),
+        ("{command}", worker_line(&words, request.host.envvars.as_deref())),
         ("{host}", request.worker.host.clone()),
         ("{run}", request.run.0.to_string()),
         ("{worker}", request.worker.name().to_owned()),
@@ -39,6 +37,7 @@ pub(super) fn command(
             terminate: kill("TERM"),
             kill: kill("KILL"),
         }),
+        start: StartSettings::default(),
     })
 }
 

@@ -79,20 +79,20 @@ impl<Key: Clone + Eq + Hash> WatchedProcesses<Key> {
         argv: &[impl AsRef<OsStr>],
         environment: &[(String, OsString)],
     ) -> io::Result<Pid> {
-        self.start_writing_to(key, argv, environment, Stdio::inherit(), Stdio::inherit())
+        self.start_in(None, key, argv, environment, (Stdio::inherit(), Stdio::inherit()))
     }
 
-    /// Start a process with its own standard output and standard error; return its process number.
+    /// Start a process in this working folder, with its own standard output and standard error; return its process number.
     ///
     /// # Errors
     /// When the program cannot be started; the text names it.
-    pub fn start_writing_to(
+    pub fn start_in(
         &mut self,
+        folder: Option<&str>,
         key: Key,
         argv: &[impl AsRef<OsStr>],
         environment: &[(String, OsString)],
-        output: Stdio,
-        errors: Stdio,
+        (output, errors): (Stdio, Stdio),
     ) -> io::Result<Pid> {
         let (program, args) = argv
             .split_first()
@@ -102,6 +102,9 @@ impl<Key: Clone + Eq + Hash> WatchedProcesses<Key> {
         let spare = self.epoll.try_clone()?;
         let mut command = Command::new(program);
         self.withheld.iter().for_each(|name| _ = command.env_remove(name));
+        if let Some(folder) = folder {
+            command.current_dir(folder);
+        }
         let mut child = command
             .args(args)
             .envs(environment.iter().map(|(name, value)| (name, value)))

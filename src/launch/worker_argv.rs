@@ -1,14 +1,17 @@
 //! [`LaunchRequest`]: a run to launch, and its worker's command line on its host. Pure: it starts nothing.
 
-use std::path::Path;
+use std::path::{self, Path, PathBuf};
 
-use super::launch_command::{ExecWorker, LaunchCommand, RunLocation};
+use indexmap::IndexMap;
+
+use super::launch_command::{ExecWorker, LaunchCommand, RunLocation, prefix};
 use super::merged_config;
-use crate::config::{Config, Host};
+use super::watched_processes::Environment;
+use crate::config::{Config, Host, StartSettings, WorkerSettings};
 use crate::worker;
 use nowcast_core::message::CYCLE;
 use nowcast_core::next_worker::NextWorker;
-use nowcast_core::{Cycle, RunId};
+use nowcast_core::{Cycle, Number, RunId};
 
 /// Why a worker cannot be launched.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -57,15 +60,18 @@ impl LaunchRequest<'_> {
     /// Return the commands for this machine. The program of `exec:` is executed by the runner, which reports for it.
     pub(super) fn local_command(&self) -> Result<LaunchCommand, LaunchError> {
         let name = self.worker.name();
-        let settings = self.config.workers.get(name);
-        let program =
-            settings.and_then(|settings| settings.exec.as_ref().filter(|_| settings.command.is_none()));
-        let Some(program) = program else { return self.local_words().map(LaunchCommand::from) };
         let file = self.local_file();
+        let start = self.start_settings(&file);
+        let program = self
+            .settings()
+            .and_then(|settings| settings.exec.as_ref().filter(|_| settings.command.is_none()));
+        let Some(program) = program else {
+            return Ok(LaunchCommand { start, ..self.local_words()?.into() });
+        };
         let words = program.iter().map(|word| filled(word, &file, name, self.run));
         let argv = words.chain(self.worker.args.iter().cloned()).collect();
         let exec = ExecWorker { name: name.to_owned(), config: file.into() };
-        Ok(LaunchCommand { argv, exec: Some(exec), remote: None })
+        Ok(LaunchCommand { argv, exec: Some(exec), remote: None, start })
     }
 
     /// Return the worker's command line for this machine, or for a host that shares its files.
@@ -94,7 +100,7 @@ impl LaunchRequest<'_> {
 
     /// Return the worker's command line for a host with files of its own.
     pub(super) fn remote_words(&self) -> Result<Vec<String>, LaunchError> {
-        let file = self.require(self.host.config_file.as_ref(), "config file")?;
+        let file = self.remote_file()?;
         let mut words = if let Some(command) = self.configured_command(&file, &file, "nowcast") {
             command
         } else {
@@ -105,23 +111,59 @@ impl LaunchRequest<'_> {
         Ok(words)
     }
 
-    /// Return a worker's command line for a remote host with its cycle before it. `env` executes the rest in its own place, so the
-    /// process has the same words. Without a cycle the line stays NEMO_Nowcast's.
-    pub(super) fn in_cycle(&self, words: Vec<String>) -> Vec<String> {
-        let set = self.cycle.map(|cycle| ["env".to_owned(), format!("{CYCLE}={cycle}")]);
-        set.into_iter().flatten().chain(words).collect()
+    /// Return the worker's settings in the configuration.
+    fn settings(&self) -> Option<&WorkerSettings> {
+        self.config.workers.get(self.worker.name())
     }
 
-    /// Return the configuration file for a host that shares this machine's files.
+    /// Return how the worker's process starts where this is the configuration file.
+    pub(super) fn start_settings(&self, file: &str) -> StartSettings {
+        let start = self.settings().map(|settings| settings.start.clone()).unwrap_or_default();
+        let folder = start.folder.as_ref().map(|folder| {
+            let folder = working_folder_at(file, folder, self.worker.name(), self.run);
+            folder.to_string_lossy().into_owned()
+        });
+        StartSettings { folder, ..start }
+    }
+
+    /// Return the variables that the worker gets on a remote host: those of its settings, of its launch, and its cycle. Without them the
+    /// line stays NEMO_Nowcast's.
+    pub(super) fn remote_variables(&self, file: &str) -> Vec<(String, String)> {
+        let mut variables: IndexMap<String, String> =
+            variables_at(file, self.config, self.worker.name(), self.run).collect();
+        variables.extend(self.worker.options.env.iter().cloned());
+        variables.into_iter().collect()
+    }
+
+    /// Return a worker's command line for a remote host, with what gives the process its settings, variables and cycle before it.
+    pub(super) fn prepared(&self, words: Vec<String>, start: &StartSettings, file: &str) -> Vec<String> {
+        let cycle = self.cycle.map(|cycle| (CYCLE.to_owned(), cycle.to_string()));
+        let variables: Vec<_> = self.remote_variables(file).into_iter().chain(cycle).collect();
+        prefix(start, &variables).into_iter().chain(words).collect()
+    }
+
+    /// Return the configuration file for a host that shares this machine's files. A worker with a working folder finds it from there.
     pub(super) fn local_file(&self) -> String {
-        let file = self.host.config_file.clone();
-        file.unwrap_or_else(|| self.config.file.to_string_lossy().into_owned())
+        self.host.config_file.clone().unwrap_or_else(|| self.file_here(&self.config.file))
+    }
+
+    /// Return a file of this machine as the worker finds it.
+    fn file_here(&self, file: &Path) -> String {
+        if self.settings().is_some_and(|settings| settings.start.folder.is_some()) {
+            absolute(file)
+        } else {
+            file.to_string_lossy().into_owned()
+        }
+    }
+
+    /// Return the configuration file of a host with files of its own.
+    pub(super) fn remote_file(&self) -> Result<String, LaunchError> {
+        self.require(self.host.config_file.as_ref(), "config file")
     }
 
     /// Return the same for a worker that reads it by itself and may not know `include:`.
     fn merged_file(&self) -> String {
-        let file = self.host.config_file.clone();
-        file.unwrap_or_else(|| merged_config::path(self.config).to_string_lossy().into_owned())
+        self.host.config_file.clone().unwrap_or_else(|| self.file_here(&merged_config::path(self.config)))
     }
 
     pub(super) fn job_name(&self) -> String {
@@ -137,7 +179,7 @@ impl LaunchRequest<'_> {
     /// how the program ended, for the runner here.
     fn configured_command(&self, file: &str, merged: &str, nowcast: &str) -> Option<Vec<String>> {
         let name = self.worker.name();
-        let settings = self.config.workers.get(name)?;
+        let settings = self.settings()?;
         let fill = |word: &String| filled(word, file, name, self.run);
         if let Some(command) = &settings.command {
             return Some(command.iter().map(|word| fill(&word.replace("{config}", merged))).collect());
@@ -146,6 +188,47 @@ impl LaunchRequest<'_> {
         let reporter = [nowcast, "exec", name, file, "--print-exit", "--"].map(str::to_owned);
         Some(reporter.into_iter().chain(command.iter().map(fill)).collect())
     }
+}
+
+/// Return the variables of a worker's settings on this machine.
+#[must_use]
+pub fn variables(config: &Config, worker: &str, run: RunId) -> Environment {
+    let file = absolute_file(config);
+    let variables = variables_at(&file, config, worker, run);
+    variables.map(|(name, value)| (name, value.into())).collect()
+}
+
+/// Return the variables of a worker's settings, where this is the configuration file.
+fn variables_at(
+    file: &str,
+    config: &Config,
+    worker: &str,
+    run: RunId,
+) -> impl Iterator<Item = (String, String)> {
+    let settings = config.workers.get(worker);
+    let variables = settings.into_iter().flat_map(|settings| &settings.environment);
+    variables.map(move |(name, value)| (name.clone(), filled(value, file, worker, run)))
+}
+
+/// Return the working folder of a worker's settings on this machine. One for each run is not known before.
+#[must_use]
+pub fn working_folder(config: &Config, worker: &str) -> Option<PathBuf> {
+    let folder =
+        config.workers.get(worker)?.start.folder.as_ref().filter(|folder| !folder.contains("{run}"))?;
+    Some(working_folder_at(&absolute_file(config), folder, worker, Number(0)))
+}
+
+/// Return a working folder, where this is the configuration file.
+fn working_folder_at(file: &str, folder: &str, worker: &str, run: RunId) -> PathBuf {
+    Path::new(&folder_of(file)).join(filled(folder, file, worker, run))
+}
+
+pub(super) fn absolute_file(config: &Config) -> String {
+    absolute(&config.file)
+}
+
+fn absolute(file: &Path) -> String {
+    path::absolute(file).as_deref().unwrap_or(file).to_string_lossy().into_owned()
 }
 
 /// Replace the placeholders in a word of a worker's command.

@@ -10,6 +10,7 @@ use rustix::process::{Pid, Signal as UnixSignal, kill_process_group};
 use super::launch_command::RUN_TAG;
 use super::run_output::RunOutput;
 use super::shortage::{self, NotDone};
+use super::start;
 use super::task::{Process, RunnerTask, wait};
 use super::watched_processes::WatchedProcesses;
 use crate::failpoint;
@@ -40,13 +41,11 @@ pub(super) fn start_worker(
         let errors = log.try_clone()?;
         failpoint::pass("runner: output opened");
         let mut processes = WatchedProcesses::new()?;
-        let worker = processes.start_writing_to(
-            Process::Worker,
-            &task.argv,
-            &environment,
-            log.into(),
-            errors.into(),
-        )?;
+        let worker = start::with_settings(&task.start, || {
+            let streams = (log.into(), errors.into());
+            let folder = task.start.folder.as_deref();
+            processes.start_in(folder, Process::Worker, &task.argv, &environment, streams)
+        })?;
         Ok((processes, worker))
     };
     let what = "its worker cannot be started";

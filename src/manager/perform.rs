@@ -245,7 +245,7 @@ impl Manager {
             let argv = command.without_runner(&self.nowcast_binary);
             self.log.debug(format_args!("cmd = {}", python::repr_list(&argv)));
         }
-        let environment = self.environment(worker, cycle.as_ref());
+        let environment = self.environment(worker, *run, cycle.as_ref());
         let command = match command {
             _ if is_restored => Err(RUNNING_IN_BACKUP.to_owned()),
             _ if stop_requested => Err(STOPPED_BEFORE_START.to_owned()),
@@ -260,8 +260,8 @@ impl Manager {
     }
 
     /// Return the variables of a worker beside the manager's own: its name and cycle, the configuration, a path with our binary, and
-    /// those of its rule.
-    fn environment(&self, worker: &NextWorker, cycle: Option<&Cycle>) -> Environment {
+    /// those of its settings and its rule.
+    fn environment(&self, worker: &NextWorker, run: RunId, cycle: Option<&Cycle>) -> Environment {
         let mut environment = vec![(WORKER.to_owned(), worker.name().into())];
         environment.extend(cycle.map(|cycle| (CYCLE.to_owned(), cycle.as_str().into())));
         // The worker reads the same configuration file, with the same defaults.
@@ -270,6 +270,7 @@ impl Manager {
         let folders = std::env::split_paths(&path).chain(self.nowcast_binary.parent().map(PathBuf::from));
         // The last folder: it is only for scripts that find `nowcast` nowhere else.
         environment.extend(std::env::join_paths(folders).ok().map(|path| ("PATH".to_owned(), path)));
+        environment.extend(launch::variables(&self.config, worker.name(), run));
         environment.extend(worker.options.env.iter().map(|(name, value)| (name.clone(), value.into())));
         environment
     }

@@ -42,12 +42,19 @@ impl Delivery {
         Self::new("heartbeat", String::new(), String::new())
     }
 
+    /// Return an event for Sentry, still without a body.
+    pub(super) fn event(about: &str) -> Self {
+        Self::new(about, String::new(), String::new())
+    }
+
     /// Return NEMO_Nowcast's message to a Slack channel, or `None` if the channel does not want this notice.
     pub(super) fn to_slack(channel: &SlackChannel, slack: &Slack, notice: &Notice) -> Option<Self> {
+        if channel.has(&notice.worker) { Self::for_slack(slack, notice) } else { None }
+    }
+
+    /// Return NEMO_Nowcast's message to any channel; `None` for a notice that is not about a message.
+    pub(super) fn for_slack(slack: &Slack, notice: &Notice) -> Option<Self> {
         let said = notice.message.as_ref()?;
-        if !channel.has(&notice.worker) {
-            return None;
-        }
         let about = format!("{}: {}", notice.worker, said.r#type);
         let mut text = without_marks(&about);
         for (name, url) in [("Log", &slack.log_url), ("Checklist", &slack.checklist_url)] {
@@ -64,9 +71,11 @@ impl Delivery {
         let is_alarm = notice.alarm.is_some_and(|alarm| target.of.alarms.contains(&alarm));
         let is_message =
             notice.message.as_ref().is_some_and(|said| target.of.wants_message(&notice.worker, &said.r#type));
-        if !is_alarm && !is_message {
-            return None;
-        }
+        if is_alarm || is_message { Self::filled(target, notice) } else { None }
+    }
+
+    /// Return the notification for a target whatever it wants; `None` for a heartbeat, which has no text.
+    pub(super) fn filled(target: &NotificationTarget, notice: &Notice) -> Option<Self> {
         let fill = |template: &Template, escape: &dyn Fn(String) -> String| {
             template.render(|field| escape(value(field, notice)))
         };

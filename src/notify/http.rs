@@ -69,7 +69,7 @@ fn redaction(request: &WebRequest) -> Redaction {
     redaction
 }
 
-fn attempt(agent: &Agent, request: &WebRequest, delivery: &Delivery) -> Result<(), Failure> {
+fn attempt(agent: &Agent, request: &WebRequest, delivery: &Delivery) -> Result<String, Failure> {
     let WebRequest { method, url, headers } = request;
     let mut built = ureq::http::Request::builder().method(method.as_str()).uri(&url.0);
     for (name, value) in headers {
@@ -85,7 +85,7 @@ fn attempt(agent: &Agent, request: &WebRequest, delivery: &Delivery) -> Result<(
     let mut response = response.map_err(|error| failed(&error, matches!(error, ureq::Error::BadUri(_))))?;
     let status = response.status();
     if status.is_success() {
-        return Ok(());
+        return Ok(format!("the server answers {status}"));
     }
     let wait = response.headers().get("retry-after").and_then(|value| value.to_str().ok()?.parse().ok());
     let mut said = Vec::new();

@@ -24,8 +24,8 @@ pub(super) struct Failure {
     pub wait: Option<Duration>,
 }
 
-/// A function that makes one attempt to send a delivery.
-pub(super) type Send = Box<dyn FnMut(&Delivery) -> Result<(), Failure> + std::marker::Send>;
+/// A function that makes one attempt to send a delivery, and returns what the other side answers.
+pub(super) type Send = Box<dyn FnMut(&Delivery) -> Result<String, Failure> + std::marker::Send>;
 
 /// The pauses between attempts, and the time limit of a delivery.
 #[derive(Debug, Clone, Copy)]
@@ -281,7 +281,7 @@ mod tests {
         let mut ends = ends.into_iter();
         let send: Send = Box::new(move |delivery| {
             attempts.send(delivery.body.clone()).unwrap();
-            ends.next().map_or(Ok(()), Err)
+            ends.next().map_or(Ok(String::new()), Err)
         });
         (Lane::open("test", pace, most, false, send, Logger::new("test")).unwrap(), made)
     }

@@ -21,11 +21,12 @@ pub(super) fn sender(email: &Email) -> Send {
         redaction.hide_also(&password.0);
     }
     Box::new(move |delivery| {
-        server.send(mail(&email, delivery)).map_err(|error| Failure {
+        let sent = server.send(mail(&email, delivery)).map_err(|error| Failure {
             text: redaction.hide(&with_causes(&error)),
             is_final: error.is_final(),
             wait: None,
-        })
+        });
+        sent.map(|()| "the mail server has accepted it".to_owned())
     })
 }
 

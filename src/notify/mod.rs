@@ -1,4 +1,4 @@
-//! Notifications: webhooks, e-mails and heartbeats. Each target has its own thread and queue.
+//! Notifications: webhooks, e-mails, heartbeats and events of Sentry. Each target has its own thread and queue.
 //!
 //! Sending never blocks the caller: a full queue discards new notifications, and a target that hangs delays only its
 //! own. This module never decides what is worth a notification. The queues are in memory only.
@@ -7,6 +7,8 @@ mod delivery;
 mod http;
 mod lane;
 mod mail;
+pub mod sentry;
+pub mod test_notification;
 
 use std::time::{Duration, Instant};
 
@@ -28,6 +30,29 @@ const MOST: usize = 200;
 enum Served {
     Slack(SlackChannel),
     NotificationTarget(NotificationTarget),
+}
+
+impl Served {
+    /// Return its name in the log.
+    fn name(&self) -> &str {
+        match self {
+            Self::Slack(channel) => &channel.variable,
+            Self::NotificationTarget(target) => &target.name,
+        }
+    }
+
+    /// Return a function that sends deliveries to it.
+    fn sender(&self, log: &Logger) -> lane::Send {
+        match self {
+            Self::Slack(channel) => http::slack(channel, self.name(), log),
+            Self::NotificationTarget(target) => match &target.way {
+                Way::Webhook { request, .. } | Way::Heartbeat { request, .. } => {
+                    http::sender(request, self.name(), log)
+                }
+                Way::Email(email) => mail::sender(email),
+            },
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -80,31 +105,17 @@ impl Notifier {
     }
 
     fn open(&mut self, served: Served) {
-        let (name, pace, most) = match &served {
-            Served::Slack(channel) => (channel.variable.clone(), Pace::NORMAL, MOST),
-            Served::NotificationTarget(target) => match &target.way {
-                // An old beat is useless once the next one is due.
-                Way::Heartbeat { every, .. } => {
-                    let timeout = Duration::try_from(*every).unwrap_or(Pace::NORMAL.timeout);
-                    (target.name.clone(), Pace { timeout, ..Pace::NORMAL }, 1)
-                }
-                _ => (target.name.clone(), Pace::NORMAL, MOST),
-            },
+        let name = served.name();
+        let (pace, most, is_heartbeat) = match &served {
+            // An old beat is useless once the next one is due.
+            Served::NotificationTarget(NotificationTarget { way: Way::Heartbeat { every, .. }, .. }) => {
+                let timeout = Duration::try_from(*every).unwrap_or(Pace::NORMAL.timeout);
+                (Pace { timeout, ..Pace::NORMAL }, 1, true)
+            }
+            _ => (Pace::NORMAL, MOST, false),
         };
-        let send = match &served {
-            Served::Slack(channel) => http::slack(channel, &name, &self.log),
-            Served::NotificationTarget(target) => match &target.way {
-                Way::Webhook { request, .. } | Way::Heartbeat { request, .. } => {
-                    http::sender(request, &name, &self.log)
-                }
-                Way::Email(email) => mail::sender(email),
-            },
-        };
-        let is_heartbeat = matches!(
-            &served,
-            Served::NotificationTarget(NotificationTarget { way: Way::Heartbeat { .. }, .. })
-        );
-        match Lane::open(&name, pace, most, is_heartbeat, send, self.log.clone()) {
+        let send = served.sender(&self.log);
+        match Lane::open(name, pace, most, is_heartbeat, send, self.log.clone()) {
             Ok(lane) => {
                 let beat = is_heartbeat.then(Instant::now);
                 self.lines.push(TargetQueue { served, lane, beat, is_retired: false });

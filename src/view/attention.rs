@@ -152,6 +152,9 @@ impl Attention {
 pub(super) fn of_daemons(daemons: &Daemons, config: &Config, has_journal: bool) -> Vec<Attention> {
     let mut items: Vec<Attention> =
         daemons.all.iter().filter_map(|daemon| of_daemon(daemon, config, has_journal)).collect();
+    items.extend(
+        daemons.other_version.as_ref().map(|text| Attention::new(AttentionKind::Daemon, "manager", text)),
+    );
     items.extend(daemons.refused.as_ref().map(|refused| of_refused(refused, config)));
     items.extend(daemons.stalled.clone().map(|why| Attention::new(AttentionKind::Journal, "", why)));
     items

@@ -100,6 +100,23 @@ pub struct CycleView {
     pub hints: Vec<Hint>,
 }
 
+impl CycleView {
+    /// The columns of the CSV: the keys of the JSON.
+    pub const COLUMNS: [&str; 11] = [
+        "cycle",
+        "state",
+        "note",
+        "begun",
+        "begun_by",
+        "last",
+        "last_event",
+        "runs",
+        "open",
+        "to_come",
+        "try",
+    ];
+}
+
 /// How many runs a cycle has. Of runs with the same worker, arguments and host only the last counts as failed, unless it is acknowledged.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct RunCounts {

@@ -70,13 +70,17 @@ pub struct Daemons {
     /// A second manager that the broker refuses.
     #[serde(skip)]
     pub refused: Option<RefusedManager>,
+    /// How the manager's version differs from that of this program.
+    #[serde(skip)]
+    pub other_version: Option<String>,
 }
 
 impl Daemons {
     pub fn gather(config: &Config) -> Self {
         let folder = &config.journal.folder;
         let state = noted_state(folder).unwrap_or_default();
-        let (manager, stalled) = manager(config, &state);
+        let (service, other_version) = call::service(folder);
+        let (manager, stalled) = manager(service, config, &state);
         let announced = |name: &str, command: &'static str, otherwise: &str| {
             if Presence::is_announced(name, folder) {
                 DaemonView::running(command)
@@ -96,7 +100,7 @@ impl Daemons {
             let otherwise = "it is not running: scheduled workers are not launched";
             all.push(announced(scheduler::NAME, "scheduler", otherwise));
         }
-        Self { all, stalled, refused }
+        Self { all, stalled, refused, other_version }
     }
 
     /// Return the number of daemons that are up.
@@ -111,11 +115,11 @@ impl Daemons {
 }
 
 /// Return the manager, and the reason if it is stalled.
-fn manager(config: &Config, broker: &BrokerState) -> (DaemonView, Option<String>) {
+fn manager(service: Service, config: &Config, broker: &BrokerState) -> (DaemonView, Option<String>) {
     const NAME: &str = "manager";
     let folder = &config.journal.folder;
     let replaced = |why: String| DaemonView::new(NAME, DaemonState::Replaced, why);
-    match call::service(folder) {
+    match service {
         Service::Running => (DaemonView::running(NAME), None),
         Service::Refused(why) => (replaced(why), None),
         Service::Paused(why) => (DaemonView::running(NAME), Some(why)),

@@ -74,6 +74,25 @@ pub struct MessageView {
 }
 
 impl MessageView {
+    /// The columns of the CSV: the keys of the JSON.
+    pub const COLUMNS: [&str; 15] = [
+        "number",
+        "time",
+        "worker",
+        "type",
+        "payload",
+        "speaker",
+        "cycle",
+        "run",
+        "outcome",
+        "reason",
+        "reply",
+        "rule",
+        "rules_generation",
+        "keys_read",
+        "launched",
+    ];
+
     pub fn new(record: &Record, message: &MessageRecord, context: &ViewContext) -> anyhow::Result<Self> {
         let launched = context.history.launched_by(&[record.number])?;
         Ok(Self::with_launched(record, message, &launched.concat()))

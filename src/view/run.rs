@@ -114,6 +114,32 @@ pub struct RunView {
 }
 
 impl RunView {
+    /// The columns of the CSV: the keys of the JSON.
+    pub const COLUMNS: [&str; 22] = [
+        "number",
+        "worker",
+        "module",
+        "args",
+        "host",
+        "cycle",
+        "state",
+        "ending",
+        "exit_status",
+        "signal",
+        "stop_requested",
+        "contact_lost",
+        "attempt",
+        "retry_of",
+        "cause",
+        "due",
+        "started",
+        "ended",
+        "seconds",
+        "report",
+        "report_type",
+        "output",
+    ];
+
     pub fn new(run: &Run, context: &ViewContext) -> Self {
         let (due, started, ended, ending) = match &run.stage {
             Stage::Pending { .. } => (run.due(context.present), None, None, None),

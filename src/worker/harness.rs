@@ -16,6 +16,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::config::{self, Config, Zmq};
 use crate::log_publisher::Publishing;
+use crate::notify::sentry;
 use crate::worker::client::{Client, ClientError, ReplyDelay};
 use error_text::with_causes;
 use nowcast_core::Signal;
@@ -153,9 +154,11 @@ pub fn report_for(name: &str, config_file: &Path, report: DelegatedReport) -> an
 fn start_logging(name: &str, config: &Config, log: &Logger, debug: bool) -> anyhow::Result<()> {
     config.make_default_log_folder()?;
     let publishing = Publishing::of(config, name, config.log_addresses_of_worker(name));
-    let (setup, warnings) = Setup::publishing(&config.logging, Role::Worker { debug }, &publishing)?;
+    let (setup, mut warnings) = Setup::publishing(&config.logging, Role::Worker { debug }, &publishing)?;
+    let (sentry, warning) = if debug { (None, None) } else { sentry::from_environment(name)? };
+    warnings.extend(warning);
     let first_line = setup.first_line("log messages").filter(|_| !debug);
-    pylogging::install(setup);
+    pylogging::install(setup.observed_by(sentry::LEVEL, sentry));
     log.info(format_args!("running in process {}", std::process::id()));
     log.info(format_args!("read config from {}", config.file.display()));
     if let Some(line) = first_line {

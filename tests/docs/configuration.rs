@@ -72,12 +72,15 @@ fn problems(place: &str, config: &Value) -> Vec<Json> {
     report["problems"].as_array().expect("a list of problems").clone()
 }
 
-/// The programs and modules that examples name are on the machines of those who read them.
+/// The programs, folders and modules that examples name are on the machines of those who read them.
 fn is_about_a_program(problem: &Json) -> bool {
     let key =
         problem["key"].as_str().unwrap_or_default().trim_end_matches(|letter: char| !letter.is_alphabetic());
     let text = problem["text"].as_str().unwrap_or_default();
-    key.ends_with("command") || key.ends_with("exec") || text.contains("cannot find module")
+    key.ends_with("command")
+        || key.ends_with("exec")
+        || text.contains("cannot find module")
+        || text.contains("working folder")
 }
 
 #[test]

@@ -298,3 +298,23 @@ fn a_dry_run_shows_a_join_that_would_be_complete() {
     assert!(text.contains("park       awaken: join forcing was reopened"), "{text}");
     assert!(!text.contains("complete"), "{text}");
 }
+
+#[test]
+fn the_columns_of_csv_are_the_keys_of_json() {
+    let system = system().section("workers: {sleep: {command: [sh, -c, 'exit 1']}}").start();
+    system.send("keyless", "success", "'=1+1'");
+    system.operate(&["launch", "--cycle", "2026-03-14", "sleep", "a,b", "c"]);
+    system.wait_for("its end", || system.operate(&["runs"]).contains("crashed").then_some(()));
+    for list in ["runs", "messages", "cycles"] {
+        let csv = system.operate(&[list, "--csv"]);
+        let json: serde_json::Value = serde_json::from_str(&system.operate(&[list, "--json"])).expect("JSON");
+        let mut columns: Vec<&str> = csv.lines().next().expect("a header").split(',').collect();
+        let mut keys: Vec<&String> = json[0].as_object().expect("an item").keys().collect();
+        columns.sort_unstable();
+        keys.sort_unstable();
+        assert_eq!(columns, keys, "{list}");
+    }
+    assert!(system.operate(&["runs", "--csv"]).contains(r#","[""a,b"",""c""]","#));
+    let messages = system.operate(&["messages", "--csv"]);
+    assert!(messages.contains("'=1+1"), "no formula: {messages}");
+}

@@ -9,6 +9,7 @@ mod backup;
 mod bad_checklists;
 mod bad_messages;
 mod bad_rules;
+mod bulk;
 mod checklist_command;
 #[cfg(feature = "system-tests")]
 mod clock_steps;
@@ -70,6 +71,9 @@ mod terminal;
 mod timers;
 mod toy_system;
 mod up;
+#[cfg(feature = "failpoints")]
+mod versions;
 mod warn_ahead;
 mod why;
+mod worker_settings;
 mod workers;

@@ -8,10 +8,14 @@ use super::escape::escape_and_indent;
 use super::line_head::LineHead;
 use super::record::LogRecord;
 use super::spec::{Field, Kind, Spec};
+use json::JsonLine;
 
 mod brace;
 mod dollar;
+mod json;
 mod percent;
+
+pub(super) use json::JsonOptions;
 
 /// The syntax of a format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,8 +48,14 @@ const BESIDE_MESSAGE: usize = 100;
 /// A parsed format.
 #[derive(Debug)]
 pub(super) struct Format {
-    pieces: Vec<Piece>,
+    layout: Layout,
     asctime: Asctime,
+}
+
+#[derive(Debug)]
+enum Layout {
+    Text(Vec<Piece>),
+    Json(JsonLine),
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -69,15 +79,19 @@ impl FormatError {
 
 impl Default for Format {
     fn default() -> Self {
-        Self { pieces: vec![Piece::Field(Attribute::Message, Spec::PLAIN)], asctime: Asctime::default() }
+        Self { layout: Layout::Text(message()), asctime: Asctime::default() }
     }
+}
+
+fn message() -> Vec<Piece> {
+    vec![Piece::Field(Attribute::Message, Spec::PLAIN)]
 }
 
 impl Format {
     /// Parse a format. If `validate` is set, it must have an attribute, as in Python.
     pub fn new(text: &str, style: Style, datefmt: Option<&str>, validate: bool) -> Result<Self, FormatError> {
         let pieces = match style {
-            _ if text.is_empty() => Ok(Format::default().pieces),
+            _ if text.is_empty() => Ok(message()),
             Style::Percent => percent::parse(text),
             Style::Brace => brace::parse(text),
             Style::Dollar => dollar::parse(text),
@@ -91,16 +105,12 @@ impl Format {
             };
             return Err(FormatError::new("it shows nothing of the line", format!("write {example} in it")));
         }
-        let asctime = match datefmt {
-            None | Some("") => Asctime::default(),
-            Some(datefmt) => Asctime::new(datefmt).map_err(|error| {
-                FormatError::new(
-                    format!("datefmt: {error}"),
-                    "use strftime's directives, as %Y-%m-%d %H:%M:%S",
-                )
-            })?,
-        };
-        Ok(Self { pieces, asctime })
+        Ok(Self { layout: Layout::Text(pieces), asctime: asctime(datefmt)? })
+    }
+
+    /// Return a format whose lines are JSON.
+    pub fn json(options: JsonOptions, datefmt: Option<&str>) -> Result<Self, FormatError> {
+        Ok(Self { layout: Layout::Json(JsonLine::new(options)), asctime: asctime(datefmt)? })
     }
 
     /// Return the line with its line end.
@@ -111,10 +121,11 @@ impl Format {
         line
     }
 
-    /// Read the beginning of a line back, up to its message; `None` if it does not have this format, or the format has no time.
+    /// Read the beginning of a line back, up to its message; `None` if it does not have this format, or the format has no time or is JSON.
     pub fn head(&self, line: &str) -> Option<LineHead> {
+        let Layout::Text(pieces) = &self.layout else { return None };
         let (mut time, mut head, mut rest) = (None, (None, None), line);
-        for (at, piece) in self.pieces.iter().enumerate() {
+        for (at, piece) in pieces.iter().enumerate() {
             match piece {
                 Piece::Text(text) => rest = rest.strip_prefix(text.as_str())?,
                 Piece::Field(Attribute::Message, _) => break,
@@ -123,7 +134,7 @@ impl Format {
                     (time, rest) = (Some(read), after);
                 }
                 Piece::Field(attribute, _) => {
-                    let end = match self.pieces.get(at + 1) {
+                    let end = match pieces.get(at + 1) {
                         Some(Piece::Text(text)) => rest.find(text.as_str())?,
                         _ => rest.len(),
                     };
@@ -137,7 +148,11 @@ impl Format {
 
     /// Append the line, without a line end.
     pub fn render(&self, record: &LogRecord<'_>, out: &mut String) {
-        for piece in &self.pieces {
+        let pieces = match &self.layout {
+            Layout::Text(pieces) => pieces,
+            Layout::Json(line) => return line.render(record, &self.asctime, out),
+        };
+        for piece in pieces {
             match piece {
                 Piece::Text(text) => out.push_str(text),
                 Piece::Field(attribute, spec) => {
@@ -150,6 +165,13 @@ impl Format {
             }
         }
     }
+}
+
+fn asctime(datefmt: Option<&str>) -> Result<Asctime, FormatError> {
+    let Some(datefmt) = datefmt.filter(|datefmt| !datefmt.is_empty()) else { return Ok(Asctime::default()) };
+    Asctime::new(datefmt).map_err(|error| {
+        FormatError::new(format!("datefmt: {error}"), "use strftime's directives, as %Y-%m-%d %H:%M:%S")
+    })
 }
 
 /// Return the piece for an attribute, or an error if there is no such attribute or the conversion does not fit it.

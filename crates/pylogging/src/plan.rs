@@ -15,6 +15,7 @@ use super::tree::is_root;
 use pyyaml::Value;
 
 mod handler;
+mod json;
 mod mail;
 
 /// The content of a dictionary.
@@ -200,10 +201,14 @@ fn formats(
 }
 
 fn format(section: &Section<'_>, warnings: &mut Vec<Warning>) -> Result<Arc<Format>, SetupError> {
+    if json::is_chosen(section) {
+        return json::read(section, warnings);
+    }
     section.warn_of_others(&FORMATTER_KEYS, warnings);
     for key in ["class", "()", "defaults"] {
         if section.get(key).is_some_and(|class| class.as_str() != Some("logging.Formatter")) {
-            let text = "formatters of your own are Python code; the plain one takes its place";
+            let text = "formatters of your own are Python code; the plain one takes its place. For lines of JSON, use \
+                        pythonjsonlogger.json.JsonFormatter";
             warnings.push(Warning::new(section.place_of(key), text));
         }
     }

@@ -124,6 +124,13 @@ impl Setup {
         Ok((Setup { destination, tree, to_empty }, warnings))
     }
 
+    /// Let the program's own publisher have each line of this level or a higher one, whatever the configuration does with it.
+    #[must_use]
+    pub fn observed_by(mut self, level: Level, observer: Option<Arc<dyn Publisher>>) -> Self {
+        self.tree.observer = observer.map(|observer| Handler::publisher(level, observer));
+        self
+    }
+
     /// Return the first line of a program, which says where its lines go; `None` if a warning says it. `lines` is the
     /// word for the lines, which differs between NEMO_Nowcast's programs.
     #[must_use]

@@ -28,13 +28,15 @@ pub(super) struct Tree {
     pub loggers: HashMap<String, LoggerNode>,
     /// Python's `lastResort`: the handler of warnings and worse that reach no other handler.
     last_resort: Handler,
+    /// The program's own handler, beside those of the configuration: it gets each line, whichever handlers that reaches.
+    pub observer: Option<Handler>,
 }
 
 impl Tree {
     pub fn new(root: LoggerNode, loggers: HashMap<String, LoggerNode>) -> Self {
         let format = Arc::new(Format::default());
         let last_resort = Handler::console(Level::WARNING, Stream::Stderr, format, None);
-        Self { root, loggers, last_resort }
+        Self { root, loggers, last_resort, observer: None }
     }
 
     /// Return whether the logger of that name accepts lines of that level.
@@ -62,6 +64,7 @@ impl Tree {
         if !found {
             self.last_resort.handle(record);
         }
+        self.observer.iter().for_each(|observer| observer.handle(record));
     }
 
     /// Write the lines that the handlers hold back.
@@ -72,7 +75,7 @@ impl Tree {
 
     /// Wait for a limited time until mails and published lines are sent.
     pub fn finish(&self) {
-        self.handlers().for_each(Handler::finish);
+        self.handlers().chain(&self.observer).for_each(Handler::finish);
     }
 
     fn handlers(&self) -> impl Iterator<Item = &Handler> {

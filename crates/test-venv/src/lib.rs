@@ -1,4 +1,4 @@
-//! The virtual environment of the tests, with the real `PyYAML`, pyzmq and Supervisor.
+//! The virtual environment of the tests, with the real `PyYAML`, pyzmq, Supervisor and others.
 
 use std::env;
 use std::fs::{self, OpenOptions};

@@ -6,5 +6,7 @@ mod failures;
 mod heartbeat;
 mod late;
 mod mail;
+mod sentry;
 mod slack;
+mod test_command;
 mod webhook;

@@ -28,7 +28,7 @@ fn runner(scene: &Scene, system: &System) -> Command {
 
 fn start(scene: &Scene, system: &System, runs: &mut LaunchedRuns) -> Started {
     let exec = ExecWorker { name: "plot".to_owned(), config: system.config() };
-    let command = LaunchCommand { argv: Scene::script(PROGRAM), exec: Some(exec), remote: None };
+    let command = LaunchCommand { exec: Some(exec), ..Scene::script(PROGRAM).into() };
     runs.start(RUN, FOLDER, Ok(command), &scene.environment())
 }
 

@@ -155,7 +155,7 @@ impl Dice {
 fn trace(folder: &Path, (stdout, stderr): (String, String)) -> BTreeMap<String, String> {
     let time = Regex::new(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}").unwrap();
     let mut all = BTreeMap::from([("stdout".to_owned(), stdout), ("stderr".to_owned(), stderr)]);
-    for entry in std::fs::read_dir(folder).unwrap() {
+    for entry in std::fs::read_dir(folder).into_iter().flatten() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         if name != "script.json" {
@@ -169,8 +169,12 @@ fn trace(folder: &Path, (stdout, stderr): (String, String)) -> BTreeMap<String, 
 }
 
 fn python(script: &Script, folder: &Path) -> (String, String) {
+    python_of(Path::new("python3"), script, folder)
+}
+
+fn python_of(interpreter: &Path, script: &Script, folder: &Path) -> (String, String) {
     std::fs::write(folder.join("script.json"), script.json()).unwrap();
-    let mut command = Command::new("python3");
+    let mut command = Command::new(interpreter);
     command.args(["-X", "utf8", "-c", PYTHON]).current_dir(folder);
     finish(command.output().expect("python3 is installed"))
 }
@@ -187,4 +191,50 @@ fn twenty_configurations_log_as_python_does() {
         lines += theirs.values().map(|text| text.lines().count()).sum::<usize>();
     }
     assert!(lines > 1000, "only {lines} lines were compared");
+}
+
+/// The formatters of the real package python-json-logger. `args` and times differ from process to process.
+#[test]
+fn lines_of_json_are_those_of_the_package() {
+    const FORMATTERS: [&str; 11] = [
+        r#""class": "pythonjsonlogger.json.JsonFormatter""#,
+        r#""class": "pythonjsonlogger.jsonlogger.JsonFormatter", "format": "%(asctime)s %(levelname)-8s %(name)s %(message)s""#,
+        r#""class": "pythonjsonlogger.json.JsonFormatter", "format": "{levelno:>9} {message} {no_such}", "style": "{""#,
+        r#""class": "pythonjsonlogger.json.JsonFormatter", "format": "$$ ${name} $message", "style": "$""#,
+        r#""()": "pythonjsonlogger.json.JsonFormatter", "fmt": "message, levelname ,, name", "style": ",""#,
+        r#""()": "pythonjsonlogger.json.JsonFormatter", "fmt": ["message", "processName", "exc_info", "message"]"#,
+        r#""()": "pythonjsonlogger.json.JsonFormatter", "format": "%(message)s %(asctime)s", "datefmt": "in %Y""#,
+        r#""()": "pythonjsonlogger.json.JsonFormatter", "fmt": "%(levelname)s %(message)s",
+            "rename_fields": {"levelname": "level", "message": "msg", "timestamp": "@timestamp"}, "timestamp": true"#,
+        r#""()": "pythonjsonlogger.jsonlogger.JsonFormatter", "fmt": "%(message)s", "timestamp": "at", "prefix": "@cee: ",
+            "static_fields": {"system": "now\u00e9", "n": 1, "x": 1.5, "list": [true, null, {"a": "b"}]}"#,
+        r#""()": "pythonjsonlogger.json.JsonFormatter", "fmt": "%(message)s", "json_ensure_ascii": false"#,
+        r#""()": "pythonjsonlogger.json.JsonFormatter", "fmt": "%(message)s", "defaults": {"message": "none", "team": "ocean"}"#,
+    ];
+    let texts = TEXTS.into_iter().chain(["\u{1}\u{2028}\r\u{8}\u{c} </script>"]);
+    let texts: Vec<&str> = texts.collect();
+    let timestamp = Regex::new(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}\+00:00").unwrap();
+    for formatter in FORMATTERS {
+        let config = format!(
+            r#"{{"version": 1, "disable_existing_loggers": false, "formatters": {{"json": {{{formatter}}}}},
+                 "handlers": {{"out": {{"class": "logging.StreamHandler", "stream": "ext://sys.stdout", "formatter": "json"}}}},
+                 "root": {{"level": "DEBUG", "handlers": ["out"]}}}}"#
+        );
+        let mut script = Script::default().install("worker", &config);
+        for text in &texts {
+            script = script.log("worker.größe", 30, text);
+        }
+        let (theirs, ours) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let theirs = python_of(&test_venv::venv(), &script, theirs.path());
+        let of_package = trace(Path::new("/nowhere"), theirs);
+        let ours = trace(Path::new("/nowhere"), script.run(ours.path(), None));
+        let masked =
+            |all: &BTreeMap<String, String>| timestamp.replace_all(&all["stdout"], "TIMESTAMP").into_owned();
+        assert_eq!(masked(&ours), masked(&of_package), "{formatter}");
+        assert_eq!(
+            masked(&ours).lines().count(),
+            texts.len(),
+            "a line for each, whatever its text: {formatter}"
+        );
+    }
 }

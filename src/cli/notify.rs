@@ -1,0 +1,134 @@
+//! `nowcast notify test`: sends a notification to targets of the configuration, so that one is not found broken at the first alarm. It never
+//! needs the manager.
+
+use std::fmt::Write as _;
+use std::process::ExitCode;
+
+use anyhow::bail;
+use jiff::ZonedDateTime;
+use serde::Serialize;
+
+use super::operate::CommonOptions;
+use super::{USAGE, print};
+use crate::config;
+use crate::notify::test_notification::TestNotification;
+use error_text::did_you_mean;
+
+#[derive(Debug, Clone, clap::Args)]
+#[group(skip)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    command: NotifyCommand,
+}
+
+#[derive(Debug, Clone, clap::Subcommand)]
+enum NotifyCommand {
+    /// Send a test notification to targets, and show the answers
+    Test(TestArgs),
+}
+
+#[derive(Debug, Clone, clap::Args)]
+#[group(skip)]
+struct TestArgs {
+    #[command(flatten)]
+    common: CommonOptions,
+    /// Names of targets in "notifications", or variables in "slack notifications"
+    #[arg(value_name = "TARGET", required_unless_present = "all", conflicts_with = "all")]
+    targets: Vec<String>,
+    /// Test every target
+    #[arg(long)]
+    all: bool,
+    /// Only show what would be sent
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// The result for a target. Its keys are those of the JSON.
+#[derive(Debug, Serialize)]
+struct TestResult<'a> {
+    target: &'a str,
+    kind: String,
+    subject: &'a str,
+    body: &'a str,
+    sent: bool,
+    answer: Option<String>,
+    error: Option<String>,
+}
+
+pub(super) fn run(args: &Args) -> ExitCode {
+    let NotifyCommand::Test(args) = &args.command;
+    let notifications = match selected(args) {
+        Ok(notifications) => notifications,
+        Err(error) => {
+            print::error(error.as_ref());
+            return ExitCode::from(USAGE);
+        }
+    };
+    let mut results = Vec::new();
+    for notification in &notifications {
+        let sent = if args.dry_run { None } else { Some(notification.send()) };
+        let result = TestResult {
+            target: notification.target(),
+            kind: notification.kind(),
+            subject: notification.subject(),
+            body: notification.body(),
+            sent: matches!(sent, Some(Ok(_))),
+            answer: sent.as_ref().and_then(|sent| sent.as_ref().ok()).cloned(),
+            error: sent.and_then(Result::err).map(|error| error.to_string()),
+        };
+        if !args.common.json {
+            show(&result);
+        }
+        results.push(result);
+    }
+    if args.common.json {
+        print::json(&results);
+    }
+    let failed = results.iter().filter(|result| result.error.is_some()).count();
+    if failed > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+/// Return the notifications for the targets that the command line names.
+fn selected(args: &TestArgs) -> anyhow::Result<Vec<TestNotification>> {
+    let (config, problems) = config::load(&args.common.config.path())?;
+    let mut all = TestNotification::for_all(&config.notifications, &ZonedDateTime::now());
+    if args.all {
+        if all.is_empty() {
+            bail!(
+                "the configuration has no target that can be used in `notifications:` or `slack notifications:`"
+            );
+        }
+        return Ok(all);
+    }
+    let mut selected = Vec::new();
+    for name in &args.targets {
+        if let Some(found) = all.iter().position(|notification| notification.target() == name) {
+            selected.push(all.remove(found));
+            continue;
+        }
+        let key = format!("notifications: {name}");
+        if let Some(problem) = problems.iter().find(|problem| problem.key.starts_with(&key)) {
+            bail!("{problem}");
+        }
+        let known: Vec<&str> = all.iter().map(TestNotification::target).collect();
+        let close = did_you_mean(name, &known);
+        bail!("the configuration has no target {name:?}{close}; there are: {}", known.join(", "));
+    }
+    Ok(selected)
+}
+
+fn show(result: &TestResult) {
+    let mut text = format!("{}: {}\n", result.target, result.kind);
+    // Writing to a String cannot fail.
+    for line in [result.subject].into_iter().filter(|subject| !subject.is_empty()).chain(result.body.lines())
+    {
+        let _ = writeln!(text, "  {line}");
+    }
+    if let Some(answer) = &result.answer {
+        let _ = writeln!(text, "sent: {answer}");
+    }
+    print::text(&text);
+    if let Some(error) = &result.error {
+        print::complain(&format!("{} was not notified: {error}", result.target));
+    }
+}
