@@ -22,7 +22,7 @@ impl ConfigCheck<'_> {
             }
             self.replaced_setting(worker, &["folder"], text)
         });
-        let umask = raw.umask.as_deref().and_then(|digits| self.umask(worker, digits));
+        let umask = raw.umask.as_ref().and_then(|umask| self.umask(worker, umask));
         if raw.nice.is_some_and(|nice| !(-20..=19).contains(&nice)) {
             let text = "must be from -20, the highest priority, to 19".to_owned();
             self.refuse_setting(worker, &["nice"], text);
@@ -38,14 +38,15 @@ impl ConfigCheck<'_> {
     }
 
     /// Return a umask. To YAML 1.1, `022` is the number 18, so it is a text.
-    fn umask(&mut self, worker: &str, digits: &str) -> Option<u32> {
-        let octal = digits.strip_prefix("0o").or_else(|| digits.starts_with('0').then_some(digits));
+    fn umask(&mut self, worker: &str, value: &serde_yaml::Value) -> Option<u32> {
+        let octal = value.as_str().and_then(|text| text.strip_prefix('0'));
+        let digits =
+            octal.map(|octal| octal.strip_prefix('o').unwrap_or(octal)).map(|digits| format!("0{digits}"));
         let umask =
-            octal.and_then(|octal| u32::from_str_radix(octal, 8).ok()).filter(|umask| *umask <= 0o777);
+            digits.and_then(|digits| u32::from_str_radix(&digits, 8).ok()).filter(|umask| *umask <= 0o777);
         if umask.is_none() {
-            let text =
-                "must be octal, with a zero in front: '022' keeps group and others from writing".to_owned();
-            self.refuse_setting(worker, &["umask"], text);
+            let text = "must be octal digits with a zero in front, in quotes: '022' keeps group and others from writing";
+            self.refuse_setting(worker, &["umask"], text.to_owned());
         }
         umask
     }
@@ -126,7 +127,10 @@ mod tests {
         }
         for wrong in ["'22'", "'0x12'", "'01000'", "'089'", "none", "022", "18", "[022]", "true"] {
             let error = worker(&format!("umask: {wrong}")).unwrap_err();
-            assert!(error.contains("nowcast.yaml, line 4, workers: run_model: umask: "), "{wrong}: {error}");
+            assert!(
+                error.contains("nowcast.yaml, line 4, workers: run_model: umask: must be octal"),
+                "{wrong}: {error}"
+            );
         }
     }
 

@@ -116,7 +116,8 @@ pub(super) struct RawWorker {
     #[schemars(with = "Option<IndexMap<String, VariableSchema>>")]
     pub environment: Option<IndexMap<String, serde_yaml::Value>>,
     /// The permissions that new files do not get, in octal and in quotes, such as `'027'`.
-    pub umask: Option<String>,
+    #[schemars(with = "Option<String>")]
+    pub umask: Option<serde_yaml::Value>,
     /// The priority of the process: from -20, which comes first, to 19.
     pub nice: Option<i32>,
     /// The most memory that each process of the worker may allocate, such as `4 GB`.

@@ -119,7 +119,7 @@ hosts:
 
     #[test]
     fn settings_of_a_process_reach_every_host_before_the_workers_words() {
-        let settings = "workers: {run_model: {command: [run, '{config}'], folder: 'work dir/{worker}', umask: 027, nice: 5, \
+        let settings = "workers: {run_model: {command: [run, '{config}'], folder: 'work dir/{worker}', umask: '027', nice: 5, \
                         memory limit: 2 GB, environment: {A: 1, B: 'at {folder}'}}}\n";
         let (before, rest) = CONFIG.split_once("workers: {run_model").unwrap();
         let config = format!("{before}{settings}{}", rest.split_once('\n').unwrap().1);

@@ -218,7 +218,8 @@ fn what_cannot_be_done_yet_is_passed_over() {
         [
             "colour means nothing here and is passed over (logging: colour)",
             "the whole section is used each time, so incremental is passed over (logging: incremental)",
-            "formatters of your own are Python code; the plain one takes its place (logging: formatters: own: ())",
+            "formatters of your own are Python code; the plain one takes its place. For lines of JSON, use \
+             pythonjsonlogger.json.JsonFormatter (logging: formatters: own: ())",
             "logging.handlers.HTTPHandler cannot be used here; this handler is passed over \
              (logging: handlers: email: class)",
             "sentry_sdk.integrations.logging.EventHandler cannot be used here; this handler is passed over \
