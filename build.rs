@@ -23,6 +23,7 @@ fn main() {
 
 /// Return the commit of a folder's files, with `-modified` if they differ from it; `None` outside of a repository, as in the sources of a
 /// release.
+#[must_use]
 pub fn commit(folder: &Path) -> Option<String> {
     let git = |arguments: &[&str]| {
         let output = Command::new("git").current_dir(folder).args(arguments).output().ok()?;
