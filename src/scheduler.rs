@@ -307,8 +307,9 @@ impl Scheduler {
             location,
         );
         let started = command.map_err(|error| error.to_string()).and_then(|command| {
+            let shown = command.for_log(&self.nowcast_binary);
+            self.log.debug(format_args!("cmd = {}", python::repr_list(&shown)));
             let argv = command.without_runner(&self.nowcast_binary);
-            self.log.debug(format_args!("cmd = {}", python::repr_list(&argv)));
             let mut environment = launch::variables(&self.config, worker.name(), Number(0));
             environment.extend(cycle.map(|cycle| (CYCLE.to_owned(), cycle.as_str().into())));
             self.workers.start((), &argv, &environment).map(|_| ()).map_err(|error| error.to_string())

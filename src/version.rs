@@ -1,6 +1,6 @@
-//! The version of this program, and what to say where the manager has another one.
+//! The version of this program, and the warning about a manager of another one.
 
-/// The commit from which a release build is made; `build.rs` tells it.
+/// The commit from which a release build is made, set by `build.rs`.
 const COMMIT: Option<&str> = option_env!("NOWCAST_COMMIT");
 
 /// The optional features of this build.
@@ -31,7 +31,7 @@ pub fn long() -> String {
     )
 }
 
-/// Return what an operator should know if the manager has another version than this program. A manager that tells none is older.
+/// Return what an operator should know if the manager has another version than this program. A manager that does not report its version is older.
 #[must_use]
 pub fn difference(of_manager: Option<&str>) -> Option<String> {
     let own = version();
@@ -40,7 +40,7 @@ pub fn difference(of_manager: Option<&str>) -> Option<String> {
     }
     let other = of_manager.map_or_else(|| "an older version".to_owned(), |other| format!("version {other}"));
     Some(format!(
-        "the manager is {other} of nowcast, this command is version {own}; restart the daemons, or use their program"
+        "the manager is {other} of nowcast, this command is version {own}; restart the daemons, or run this command with their binary"
     ))
 }
 

@@ -199,6 +199,7 @@ WRONG: list[dict[str, str]] = [
     {"nowcast.yaml": "include: '*.yaml'\n", "a.yaml": ""},
     {"nowcast.yaml": "include: [a.yaml, '?.yaml']\n", "a.yaml": "x: 1\n"},
     {"nowcast.yaml": "include: a.yaml\n", "a.yaml": "- 1\n"},
+    {"nowcast.yaml": "include: a.yaml\nx: {on: 1}\n", "a.yaml": "x: {on: 2}\n"},
 ]
 
 

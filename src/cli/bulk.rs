@@ -18,22 +18,22 @@ use nowcast_core::{Answer, Command, Cycle, Number, Run};
 #[derive(Debug, Clone, clap::Args)]
 #[group(skip)]
 pub(super) struct Bulk {
-    /// Instead of one number, all of this worker
+    /// Select by worker, in place of a number
     #[arg(long, help_heading = HEADING)]
     worker: Option<String>,
-    /// All on this host
+    /// Select by host
     #[arg(long, help_heading = HEADING)]
     host: Option<String>,
-    /// All of this cycle
+    /// Select by cycle
     #[arg(long, value_name = "ID", help_heading = HEADING, value_parser = cycle_option::label)]
     pub cycle: Option<Cycle>,
-    /// All since this time, such as 2d, 06:00 or 2026-03-14
+    /// Select from this time on, such as 2d, 06:00 or 2026-03-14
     #[arg(long, value_name = "TIME", help_heading = HEADING, value_parser = times::since)]
     since: Option<Timestamp>,
     /// Only show what is selected
     #[arg(long, help_heading = HEADING, conflicts_with = "yes")]
     dry_run: bool,
-    /// Do it without asking
+    /// Skip the confirmation
     #[arg(long, help_heading = HEADING)]
     pub yes: bool,
 }

@@ -53,7 +53,9 @@ fn write<T: Serialize>(
 fn cell(item: &Map<String, Value>, column: &str) -> String {
     match item.get(column) {
         None | Some(Value::Null) => String::new(),
-        Some(Value::String(text)) if text.starts_with(FORMULA) => format!("'{}", escape(text)),
+        Some(Value::String(text)) if text.trim_start_matches('\n').starts_with(FORMULA) => {
+            format!("'{}", escape(text))
+        }
         Some(Value::String(text)) => escape(text).into_owned(),
         Some(value) => escape(&value.to_string()).into_owned(),
     }
@@ -88,6 +90,7 @@ mod tests {
             ("-1", "'-1"),
             ("@sum(a)", "'@sum(a)"),
             ("\t=1", "'\t=1"),
+            ("\n=1", "\"'\n=1\""),
             ("a=1", "a=1"),
             ("a\u{1b}[2J", "a\\x1b[2J"),
         ] {

@@ -10,9 +10,12 @@ use serde::Serialize;
 
 use super::operate::CommonOptions;
 use super::{USAGE, print};
-use crate::config;
+use crate::config::{self, Problem, Severity};
 use crate::notify::test_notification::TestNotification;
 use error_text::did_you_mean;
+
+/// The sections that have targets.
+const SECTIONS: [&str; 2] = ["notifications", "slack notifications"];
 
 #[derive(Debug, Clone, clap::Args)]
 #[group(skip)]
@@ -93,6 +96,13 @@ fn selected(args: &TestArgs) -> anyhow::Result<Vec<TestNotification>> {
     let (config, problems) = config::load(&args.common.config.path())?;
     let mut all = TestNotification::for_all(&config.notifications, &ZonedDateTime::now());
     if args.all {
+        let unusable = |problem: &&Problem| {
+            problem.severity > Severity::Note
+                && SECTIONS.iter().any(|section| problem.key.starts_with(section))
+        };
+        if let Some(problem) = problems.iter().find(unusable) {
+            bail!("{problem}; mend it, or name the targets to test");
+        }
         if all.is_empty() {
             bail!(
                 "the configuration has no target that can be used in `notifications:` or `slack notifications:`"
@@ -100,14 +110,18 @@ fn selected(args: &TestArgs) -> anyhow::Result<Vec<TestNotification>> {
         }
         return Ok(all);
     }
-    let mut selected = Vec::new();
+    let mut selected: Vec<TestNotification> = Vec::new();
     for name in &args.targets {
+        if selected.iter().any(|notification| notification.target() == name) {
+            continue;
+        }
         if let Some(found) = all.iter().position(|notification| notification.target() == name) {
             selected.push(all.remove(found));
             continue;
         }
         let key = format!("notifications: {name}");
-        if let Some(problem) = problems.iter().find(|problem| problem.key.starts_with(&key)) {
+        let is_its = |other: &str| other == key || other.starts_with(&format!("{key}: "));
+        if let Some(problem) = problems.iter().find(|problem| is_its(&problem.key)) {
             bail!("{problem}");
         }
         let known: Vec<&str> = all.iter().map(TestNotification::target).collect();

@@ -28,7 +28,7 @@ pub(super) struct Args {
     /// Worker to rewind the cycle to: forget its messages and all that followed, and launch it again
     #[arg(long, value_name = "WORKER", requires = "cycle", conflicts_with_all = ["run", "failed", "worker", "host", "since", "dry_run"])]
     from: Option<String>,
-    /// All that failed
+    /// Select failed runs
     #[arg(long, help_heading = HEADING, conflicts_with = "run")]
     failed: bool,
     #[command(flatten)]
@@ -52,13 +52,14 @@ fn rerun(args: &Args) -> Result<ExitCode, ExitCode> {
     if args.run.is_empty() {
         if !args.failed && !args.bulk.is_given() {
             print::complain(
-                "a cycle alone is too much; add --from WORKER, which rewinds it, or --failed or --worker WORKER",
+                "--cycle needs another option: add --from WORKER to rewind the cycle, or --failed or --worker WORKER to rerun runs",
             );
             return Err(ExitCode::from(USAGE));
         }
-        return Ok(args.bulk.act("Run again", &args.common, |context| select(args, context)));
+        return Ok(args.bulk.act("Rerun", &args.common, |context| select(args, context)));
     }
     let (run, worker_args) = words::split("rerun", &args.run)?;
+    let worker_args = own_arguments(worker_args)?;
     let run = run_number(run).map_err(|error| {
         print::complain(&error);
         ExitCode::from(USAGE)
@@ -76,6 +77,21 @@ fn rerun(args: &Args) -> Result<ExitCode, ExitCode> {
         answer.text.push_str(&note);
     }
     Ok(args.common.show(&answer))
+}
+
+/// Return the arguments of the worker, behind `--` or without it. An option of this command that stands behind the number is refused: it
+/// would be the worker's only argument.
+fn own_arguments(args: &[String]) -> Result<&[String], ExitCode> {
+    match args {
+        [first, rest @ ..] if first == "--" => Ok(rest),
+        [first, ..] if ["--dry-run", "--yes", "--failed"].contains(&first.as_str()) => {
+            print::complain(&format!(
+                "{first} behind the number would be an argument of the worker; put it before the number, or \"--\" before it if it is one"
+            ));
+            Err(ExitCode::from(USAGE))
+        }
+        args => Ok(args),
+    }
 }
 
 /// Return the selected runs that have ended, oldest first: of those with the same worker, arguments, host and cycle, and of a run with its

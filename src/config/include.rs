@@ -212,7 +212,11 @@ impl Assembly<'_> {
         let path: Vec<&str> = path.iter().map(String::as_str).collect();
         let Some((last, before)) = self.places.sources.split_last() else { return };
         let first = before.iter().find_map(|source| source.place_of(&path));
-        let other = first.map(|place| place.to_string()).unwrap_or_default();
+        // The place of a key that is not text is not known.
+        let other = match first {
+            Some(place) => place.to_string(),
+            None => before.first().map(|source| source.file.display().to_string()).unwrap_or_default(),
+        };
         let text = format!("is given twice, also in {other}; remove one of them");
         self.problems
             .push(Problem { key: key_of(&path), ..Problem::of_file(&last.file, last.line_of(&path), text) });

@@ -118,7 +118,7 @@ pub(super) struct RawWorker {
     /// The permissions that new files do not get, in octal and in quotes, such as `'027'`.
     #[schemars(with = "Option<String>")]
     pub umask: Option<serde_yaml::Value>,
-    /// The priority of the process: from -20, which comes first, to 19.
+    /// The priority of the process: from -20 (the highest priority) to 19.
     pub nice: Option<i32>,
     /// The most memory that each process of the worker may allocate, such as `4 GB`.
     #[serde(rename = "memory limit")]

@@ -30,14 +30,22 @@ pub fn build_launch_command(
         host: worker.host.clone(),
         known: if config.hosts.is_empty() { "none".to_owned() } else { keys(config) },
     })?;
-    let request = LaunchRequest { worker, run, cycle, config, nowcast_binary, location, host };
+    let request =
+        LaunchRequest { worker, run, cycle, config, nowcast_binary, location, host, shows_values: true };
     if worker.host == LOCALHOST {
         return request.local_command();
     }
-    match &host.launcher {
-        Launcher::Ssh => ssh::command(&request),
-        Launcher::Slurm(settings) => slurm::command(&request, settings),
-        Launcher::Template(settings) => template::command(&request, settings),
+    let hidden = command_for_remote_host(&LaunchRequest { shows_values: false, ..request })?.argv;
+    let command = command_for_remote_host(&request)?;
+    let argv_without_values = (hidden != command.argv).then_some(hidden);
+    Ok(LaunchCommand { argv_without_values, ..command })
+}
+
+fn command_for_remote_host(request: &LaunchRequest) -> Result<LaunchCommand, LaunchError> {
+    match &request.host.launcher {
+        Launcher::Ssh => ssh::command(request),
+        Launcher::Slurm(settings) => slurm::command(request, settings),
+        Launcher::Template(settings) => template::command(request, settings),
     }
 }
 
@@ -147,6 +155,11 @@ hosts:
             ["nice", "-n", "5", "env", "A=it's 2", "B=at .", "sh", "-c", script, "sh", "run", "there.yaml"];
         assert_eq!(words, there);
         assert_eq!(on("robot").start, StartSettings::default());
+        for host in ["robot", "queue"] {
+            let logged = on(host).for_log(Path::new("nowcast")).join(" ");
+            assert!(logged.contains("A=…") && logged.contains("B=…"), "{logged}");
+            assert!(!logged.contains("s 2") && !logged.contains("at "), "{logged}");
+        }
 
         let job = on("queue").argv;
         assert!(job.contains(&"--mem=2048M".to_owned()), "{job:?}");

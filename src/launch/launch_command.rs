@@ -25,11 +25,13 @@ pub struct LaunchCommand {
     pub remote: Option<RemoteCommands>,
     /// How the process starts on this machine; what starts one on a remote host has these settings in `argv`.
     pub start: StartSettings,
+    /// `argv` without the values of environment variables, which can be secrets; `None` if it has none.
+    pub argv_without_values: Option<Vec<String>>,
 }
 
 impl From<Vec<String>> for LaunchCommand {
     fn from(argv: Vec<String>) -> Self {
-        Self { argv, exec: None, remote: None, start: StartSettings::default() }
+        Self { argv, exec: None, remote: None, start: StartSettings::default(), argv_without_values: None }
     }
 }
 
@@ -37,11 +39,21 @@ impl LaunchCommand {
     /// Return the command line that does the same without a runner. `nowcast` is our binary.
     #[must_use]
     pub fn without_runner(&self, nowcast: &Path) -> Vec<String> {
+        self.line_of(&self.argv, nowcast)
+    }
+
+    /// Return the same for the log, in which values of environment variables are not readable.
+    #[must_use]
+    pub fn for_log(&self, nowcast: &Path) -> Vec<String> {
+        self.line_of(self.argv_without_values.as_ref().unwrap_or(&self.argv), nowcast)
+    }
+
+    fn line_of(&self, argv: &[String], nowcast: &Path) -> Vec<String> {
         let exec = self.exec.as_ref().map(|ExecWorker { name, config }| {
             let (nowcast, config) = (nowcast.to_string_lossy(), config.to_string_lossy());
             [&*nowcast, "exec", name, &*config, "--"].map(str::to_owned)
         });
-        let words = exec.into_iter().flatten().chain(self.argv.iter().cloned());
+        let words = exec.into_iter().flatten().chain(argv.iter().cloned());
         prefix(&self.start, &[]).into_iter().chain(words).collect()
     }
 }

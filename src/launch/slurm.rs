@@ -77,5 +77,6 @@ pub(super) fn command(
             kill: Some(on_submit_host(kill)),
         }),
         start: StartSettings::default(),
+        argv_without_values: None,
     })
 }

@@ -57,6 +57,7 @@ pub(super) fn command(request: &LaunchRequest) -> Result<LaunchCommand, LaunchEr
             kill: Some(script("KILL")),
         }),
         start: StartSettings::default(),
+        argv_without_values: None,
     })
 }
 

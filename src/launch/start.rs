@@ -9,7 +9,7 @@ use std::thread;
 use anyhow::{Context, ensure};
 use nix::sys::resource::{UsageWho, getrusage};
 use rustix::fs::Mode;
-use rustix::process::{Resource, Rlimit, getrlimit, setpriority_process, setrlimit, umask};
+use rustix::process::{Resource, Rlimit, Signal, getrlimit, setpriority_process, setrlimit, umask};
 
 use super::run_output::RunOutput;
 use super::task::RunnerTask;
@@ -80,7 +80,11 @@ fn with_priority<T: Send>(nice: i32, start: impl FnOnce() -> io::Result<T> + Sen
 /// Write to the output of a failed run that its memory limit is probably the reason, if its processes or their last lines say so: the
 /// system only refuses memory, and the program makes of it what it wants.
 pub(super) fn explain_end(task: &RunnerTask, ending: &Ending, output: &RunOutput) {
-    let Some(limit) = task.start.memory_limit.filter(|_| !ending.is_success()) else { return };
+    // A program that gets no memory ends by itself, and not by these.
+    let is_stopped = [Signal::TERM, Signal::KILL, Signal::INT]
+        .iter()
+        .any(|signal| *ending == Ending::Killed(signal.as_raw()));
+    let Some(limit) = task.start.memory_limit.filter(|_| !ending.is_success() && !is_stopped) else { return };
     // In kB, see getrusage(2).
     let most = getrusage(UsageWho::RUSAGE_CHILDREN).map_or(0, |usage| usage.max_rss());
     let most = u64::try_from(most).unwrap_or_default() << 10;

@@ -38,6 +38,7 @@ pub(super) fn command(
             kill: kill("KILL"),
         }),
         start: StartSettings::default(),
+        argv_without_values: None,
     })
 }
 

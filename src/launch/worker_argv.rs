@@ -54,6 +54,8 @@ pub(super) struct LaunchRequest<'a> {
     pub(super) nowcast_binary: &'a Path,
     pub(super) location: RunLocation<'a>,
     pub(super) host: &'a Host,
+    /// Whether values of environment variables are in the command line; without, it is for the log.
+    pub(super) shows_values: bool,
 }
 
 impl LaunchRequest<'_> {
@@ -69,9 +71,9 @@ impl LaunchRequest<'_> {
             return Ok(LaunchCommand { start, ..self.local_words()?.into() });
         };
         let words = program.iter().map(|word| filled(word, &file, name, self.run));
-        let argv = words.chain(self.worker.args.iter().cloned()).collect();
+        let argv: Vec<String> = words.chain(self.worker.args.iter().cloned()).collect();
         let exec = ExecWorker { name: name.to_owned(), config: file.into() };
-        Ok(LaunchCommand { argv, exec: Some(exec), remote: None, start })
+        Ok(LaunchCommand { exec: Some(exec), start, ..argv.into() })
     }
 
     /// Return the worker's command line for this machine, or for a host that shares its files.
@@ -132,7 +134,8 @@ impl LaunchRequest<'_> {
         let mut variables: IndexMap<String, String> =
             variables_at(file, self.config, self.worker.name(), self.run).collect();
         variables.extend(self.worker.options.env.iter().cloned());
-        variables.into_iter().collect()
+        let shown = |value: String| if self.shows_values { value } else { "…".to_owned() };
+        variables.into_iter().map(|(name, value)| (name, shown(value))).collect()
     }
 
     /// Return a worker's command line for a remote host, with what gives the process its settings, variables and cycle before it.

@@ -242,7 +242,7 @@ impl Manager {
             location,
         );
         if !stop_requested && let Ok(command) = &command {
-            let argv = command.without_runner(&self.nowcast_binary);
+            let argv = command.for_log(&self.nowcast_binary);
             self.log.debug(format_args!("cmd = {}", python::repr_list(&argv)));
         }
         let environment = self.environment(worker, *run, cycle.as_ref());

@@ -63,6 +63,21 @@ fn failed_runs_are_shown_and_run_again_each_by_a_command_of_its_own() {
 }
 
 #[test]
+fn an_option_behind_the_number_is_not_taken_for_an_argument_of_the_worker() {
+    let system = system().section("workers: {sleep: {command: [sh, -c, 'exit 1']}}").start();
+    system.operate(&["launch", "--cycle", "none", "sleep", "a"]);
+    wait_for_runs(&system, "crashed", 1);
+    let run = json(&system, &["runs", "--json"])[0]["id"].as_u64().expect("a number").to_string();
+    for option in ["--dry-run", "--yes", "--failed"] {
+        let (status, text) = system.operation(&["rerun", &run, option]);
+        assert!(status == Some(2) && text.contains("would be an argument of the worker"), "{text}");
+    }
+    system.operate(&["rerun", &run, "--", "--dry-run"]);
+    wait_for_runs(&system, "crashed", 2);
+    assert_eq!(json(&system, &["runs", "--json"])[0]["args"][0], "--dry-run");
+}
+
+#[test]
 fn one_that_is_refused_is_reported_and_the_others_are_done() {
     let system = system().section("workers: {sleep: {command: [sh, -c, 'exit 1']}}").start();
     system.operate(&["launch", "--cycle", "2026-03-14", "sleep"]);
@@ -76,7 +91,10 @@ fn one_that_is_refused_is_reported_and_the_others_are_done() {
     assert!(text.contains("sleep of cycle 2026-03-14: exited with status 1"), "{text}");
     // A cycle alone might rerun all of its runs.
     let (status, text) = system.operation(&["rerun", "--cycle", "2026-03-14", "--yes"]);
-    assert!(status == Some(2) && text.contains("add --from WORKER, which rewinds it, or --failed"), "{text}");
+    assert!(
+        status == Some(2) && text.contains("add --from WORKER to rewind the cycle, or --failed"),
+        "{text}"
+    );
 }
 
 #[test]

@@ -143,9 +143,9 @@ class _Document:
         if isinstance(there, list) and isinstance(given, list):
             return there + given
         *before, last = self._sources
-        first = next(place for place in (source.place_of(path) for source in before) if place)
+        first = next((place for place in (source.place_of(path) for source in before) if place), before[0].file)
         key = ": ".join(f"entry {int(step) + 1}" if step.isdecimal() else step for step in path)
-        self.problems.append(f"{last.place_of(path)}, {key}: is given twice, also in {first}; remove one of them")
+        self.problems.append(f"{last.place_of(path) or last.file}, {key}: is given twice, also in {first}; remove one of them")
         return there
 
 
