@@ -19,8 +19,9 @@ use self::due::{EarlierLaunches, MissedTimes, SchedulePlan};
 use crate::clock::MachineClock;
 use crate::config::{Config, ReloadConfig, ScheduledWorker};
 use crate::control::call::{Call, CallError, call_within};
-use crate::launch::{self, RunLocation, WatchedProcesses};
+use crate::launch::{self, RunLocation, WatchedProcesses, merged_config};
 use crate::net::socket;
+use crate::private_folder::{self, OTHERS_WRITE};
 use crate::process::machine;
 use crate::service_manager::{ACCEPTED, ServiceManager};
 use crate::signals::Signals;
@@ -306,7 +307,10 @@ impl Scheduler {
             &self.nowcast_binary,
             location,
         );
-        let started = command.map_err(|error| error.to_string()).and_then(|command| {
+        let command = command.map_err(|error| error.to_string()).and_then(|command| {
+            self.write_merged_config().map(|()| command).map_err(|error| error.to_string())
+        });
+        let started = command.and_then(|command| {
             let shown = command.for_log(&self.nowcast_binary);
             self.log.debug(format_args!("cmd = {}", python::repr_list(&shown)));
             let argv = command.without_runner(&self.nowcast_binary);
@@ -317,6 +321,14 @@ impl Scheduler {
         if let Err(error) = started {
             self.log.critical(format_args!("{} was not launched: {error}", worker.name()));
         }
+    }
+
+    /// Write the configuration as one file for workers that do not know `include:`. With a manager of ours, that one does.
+    fn write_merged_config(&self) -> io::Result<()> {
+        if self.config.places.has_includes() {
+            private_folder::make_or_repair(&self.config.journal.folder, OTHERS_WRITE, &self.log)?;
+        }
+        merged_config::write(&self.config)
     }
 
     fn until_next(&self, now: Timestamp) -> Duration {

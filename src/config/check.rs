@@ -10,7 +10,7 @@ use super::checked::{Config, Host, Launcher, Registry, Zmq};
 use super::default_settings::{self, CHECKLIST_KEY, SettingPath};
 use super::defaults;
 use super::environment::{self, Lookup};
-use super::include::{self, MergedConfig, ReadFile};
+use super::include::{self, MERGED_FROM, MergedConfig, ReadFile};
 use super::places::KeyPlaces;
 use super::problem::{ConfigError, Problem, Severity, as_text, key_of};
 use super::raw::{RawManagers, RawRegistry, RawRun, RawZmq};
@@ -54,7 +54,12 @@ pub fn load_with(file: &Path, lookup: Lookup) -> Result<(Config, Vec<Problem>), 
         };
         Problem::of_file(file, None, format!("the configuration file cannot be read: {error}{help}"))
     })?;
-    parse(file, &text, lookup)
+    let read = parse(file, &text, lookup)?;
+    // The manager's merged file for workers stands for the one that it names, as in the Python package.
+    match read.0.value.get(MERGED_FROM).and_then(Value::as_str) {
+        Some(origin) if Path::new(origin) != file => load_with(Path::new(origin), lookup),
+        _ => Ok(read),
+    }
 }
 
 /// Check the text of a configuration file, and the files that it includes. `lookup` returns the environment variables.

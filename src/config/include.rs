@@ -14,6 +14,9 @@ use super::problem::{ConfigError, Problem, Severity, as_text, key_of};
 use super::words::not_yaml;
 use pyyaml::{Keys, Marks, Value};
 
+/// The setting of a merged file that names the file with `include:`. Programs and the Python package `nowcast-worker` read that one instead.
+pub const MERGED_FROM: &str = "merged from";
+
 /// The setting, in each file.
 const INCLUDE: &str = "include";
 

@@ -44,7 +44,7 @@ pub use checked::{
 };
 pub use default_settings::SettingPath;
 pub use environment::Lookup;
-pub use include::ReadFile;
+pub use include::{MERGED_FROM, ReadFile};
 pub use notify::Notifications;
 pub use places::{KeyPlace, KeyPlaces};
 pub use problem::{ConfigError, Problem, Severity};

@@ -35,6 +35,7 @@ pub fn build_launch_command(
     if worker.host == LOCALHOST {
         return request.local_command();
     }
+    request.check_remote_file()?;
     let hidden = command_for_remote_host(&LaunchRequest { shows_values: false, ..request })?.argv;
     let command = command_for_remote_host(&request)?;
     let argv_without_values = (hidden != command.argv).then_some(hidden);
@@ -131,14 +132,22 @@ hosts:
                         memory limit: 2 GB, environment: {A: 1, B: 'at {folder}'}}}\n";
         let (before, rest) = CONFIG.split_once("workers: {run_model").unwrap();
         let config = format!("{before}{settings}{}", rest.split_once('\n').unwrap().1);
-        let (config, _) =
-            crate::config::parse(Path::new("/here/here.yaml"), config.as_bytes(), &|_| None).unwrap();
-        let on = |host: &str| {
+        let read = |text: &str| {
+            crate::config::parse(Path::new("/here/here.yaml"), text.as_bytes(), &|_| None).unwrap().0
+        };
+        let build = |config: &Config, host: &str| {
             let mut worker = NextWorker { host: host.to_owned(), ..NextWorker::new("run_model", Vec::new()) };
             worker.options.env = vec![("A".to_owned(), "it's 2".to_owned())];
             let location = RunLocation { folder: Path::new("/journal/runs/2026-03-14/7"), machine: "salish" };
-            build_launch_command(&worker, Number(7), None, &config, Path::new("nowcast"), location).unwrap()
+            build_launch_command(&worker, Number(7), None, config, Path::new("nowcast"), location)
         };
+        let error = build(&read(&config), "robot").unwrap_err().to_string();
+        assert!(
+            error.starts_with("`config file: there.yaml` of the host robot must begin with `/`"),
+            "{error}"
+        );
+        let config = read(&config.replace("there.yaml", "/there/there.yaml"));
+        let on = |host: &str| build(&config, host).unwrap();
         let here = on("localhost");
         assert_eq!(here.argv, ["run", "/here/here.yaml"]);
         assert_eq!(here.start.folder.as_deref(), Some("/here/work dir/run_model"));
@@ -149,10 +158,10 @@ hosts:
 
         let line = on("robot").argv[2..].join(" ");
         let words = shlex::split(line.strip_prefix("source env.sh ; ").unwrap()).unwrap();
-        // A relative file and its folder are below the home folder there.
-        let script = "umask 0027 && ulimit -S -d 2097152 && cd './work dir/run_model' && exec \"$@\"";
+        let script = "umask 0027 && ulimit -S -d 2097152 && cd '/there/work dir/run_model' && exec \"$@\"";
+        let file = "/there/there.yaml";
         let there =
-            ["nice", "-n", "5", "env", "A=it's 2", "B=at .", "sh", "-c", script, "sh", "run", "there.yaml"];
+            ["nice", "-n", "5", "env", "A=it's 2", "B=at /there", "sh", "-c", script, "sh", "run", file];
         assert_eq!(words, there);
         assert_eq!(on("robot").start, StartSettings::default());
         for host in ["robot", "queue"] {

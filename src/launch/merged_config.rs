@@ -6,14 +6,11 @@ use std::path::{self, PathBuf};
 
 use tempfile::NamedTempFile;
 
-use crate::config::Config;
+use crate::config::{Config, MERGED_FROM};
 use pyyaml::{Keys, Value};
 
 /// The file's name in the journal's folder.
 const FILE: &str = "nowcast.yaml";
-
-/// The setting that names the file with `include:`. The Python package `nowcast-worker` reads that one instead.
-const MERGED_FROM: &str = "merged from";
 
 /// Return the configuration file for a worker that may not know `include:`.
 pub(super) fn path(config: &Config) -> PathBuf {

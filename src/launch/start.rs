@@ -9,7 +9,9 @@ use std::thread;
 use anyhow::{Context, ensure};
 use nix::sys::resource::{UsageWho, getrusage};
 use rustix::fs::Mode;
-use rustix::process::{Resource, Rlimit, Signal, getrlimit, setpriority_process, setrlimit, umask};
+use rustix::process::{
+    Resource, Rlimit, Signal, getpriority_process, getrlimit, setpriority_process, setrlimit, umask,
+};
 
 use super::run_output::RunOutput;
 use super::task::RunnerTask;
@@ -26,6 +28,10 @@ const NO_MEMORY: [&str; 7] = [
     "Out of memory",
     "would exceed memory limit",
 ];
+
+/// The priorities of Linux.
+const HIGHEST: i32 = -20;
+const LOWEST: i32 = 19;
 
 /// Start a process with these settings; its working folder is up to `start`.
 pub(super) fn with_settings<T: Send>(
@@ -66,10 +72,15 @@ pub(super) fn with_settings<T: Send>(
 fn with_priority<T: Send>(nice: i32, start: impl FnOnce() -> io::Result<T> + Send) -> anyhow::Result<T> {
     thread::scope(|scope| {
         let starting = move || -> anyhow::Result<T> {
-            // To Linux, this is the priority of the thread.
-            setpriority_process(None, nice).map_err(io::Error::from).with_context(|| {
-                format!("the priority `nice: {nice}` cannot be set; below that of the manager, only root may")
-            })?;
+            // To Linux, this is the priority of the thread. It is added to that of this process, as nice(1) does.
+            let own = getpriority_process(None).map_err(io::Error::from)?;
+            setpriority_process(None, (own + nice).clamp(HIGHEST, LOWEST))
+                .map_err(io::Error::from)
+                .with_context(|| {
+                    format!(
+                        "the priority `nice: {nice}` cannot be set; below that of the manager, only root may"
+                    )
+                })?;
             Ok(start()?)
         };
         let thread = thread::Builder::new().name("start".to_owned()).spawn_scoped(scope, starting)?;

@@ -32,6 +32,18 @@ pub enum LaunchError {
         /// The setting.
         key: &'static str,
     },
+    /// The worker has a working folder, in which the host's configuration file would be looked for.
+    #[error(
+        "`config file: {file}` of the host {host} must begin with `/`, since `folder:` of the worker {worker} changes the folder there"
+    )]
+    RelativeFile {
+        /// The configuration file.
+        file: String,
+        /// The host.
+        host: String,
+        /// The worker's name.
+        worker: String,
+    },
     /// The worker is a Python module, and no Python is configured.
     #[error(
         "{module} is not a built-in worker, and the configuration has no `python:` to run it as a Python module; add \
@@ -116,6 +128,19 @@ impl LaunchRequest<'_> {
     /// Return the worker's settings in the configuration.
     fn settings(&self) -> Option<&WorkerSettings> {
         self.config.workers.get(self.worker.name())
+    }
+
+    /// Check that the worker finds its configuration file on a remote host.
+    pub(super) fn check_remote_file(&self) -> Result<(), LaunchError> {
+        let has_folder = self.settings().is_some_and(|settings| settings.start.folder.is_some());
+        match &self.host.config_file {
+            Some(file) if has_folder && !file.starts_with('/') => Err(LaunchError::RelativeFile {
+                file: file.clone(),
+                host: self.worker.host.clone(),
+                worker: self.worker.name().to_owned(),
+            }),
+            _ => Ok(()),
+        }
     }
 
     /// Return how the worker's process starts where this is the configuration file.

@@ -67,7 +67,7 @@ fn an_option_behind_the_number_is_not_taken_for_an_argument_of_the_worker() {
     let system = system().section("workers: {sleep: {command: [sh, -c, 'exit 1']}}").start();
     system.operate(&["launch", "--cycle", "none", "sleep", "a"]);
     wait_for_runs(&system, "crashed", 1);
-    let run = json(&system, &["runs", "--json"])[0]["id"].as_u64().expect("a number").to_string();
+    let run = json(&system, &["runs", "--json"])[0]["number"].as_u64().expect("a number").to_string();
     for option in ["--dry-run", "--yes", "--failed"] {
         let (status, text) = system.operation(&["rerun", &run, option]);
         assert!(status == Some(2) && text.contains("would be an argument of the worker"), "{text}");

@@ -222,6 +222,9 @@ fn a_python_worker_gets_one_file_and_other_workers_the_file_with_the_includes() 
     system.operate(&["launch", "plain"]);
     let merged = fs::read_to_string(system.path("checklist.journal/nowcast.yaml")).expect("merged");
     system.wait_for("the copy", || (written(&system, "plain.yaml") == merged).then_some(()));
+    // A program of ours that gets the merged file reads the other one.
+    let (read, _) = config::load(&system.path("checklist.journal/nowcast.yaml")).expect("a good one");
+    assert_eq!(read.file, system.config());
 
     // What has changed is in it after a reload, and after a restart.
     let is_merged = |system: &System, rivers: &str| {
