@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import logging.config
 import os
 import socket
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +111,15 @@ def test_a_worker_without_a_free_port_shows_its_lines_on_standard_error(system: 
     assert "INFO [toil] well done" in log
 
 
+@pytest.fixture
+def own_logging() -> Iterator[None]:
+    """Takes the handlers away that a test sets up in this process."""
+    yield
+    nothing = {"handlers": []}
+    logging.config.dictConfig({"version": 1, "disable_existing_loggers": False, "root": nothing, "loggers": {"checklist": nothing}})
+
+
+@pytest.mark.usefixtures("own_logging")
 def test_a_worker_follows_the_rotation_of_the_default_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NOWCAST_LOGS", str(tmp_path))
     (tmp_path / "nowcast.yaml").write_text("message registry: {workers: {plot: }}")

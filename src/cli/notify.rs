@@ -60,7 +60,7 @@ struct TestResult<'a> {
 
 pub(super) fn run(args: &Args) -> ExitCode {
     let NotifyCommand::Test(args) = &args.command;
-    let notifications = match selected(args) {
+    let (notifications, unusable) = match selected(args) {
         Ok(notifications) => notifications,
         Err(error) => {
             print::error(error.as_ref());
@@ -87,28 +87,30 @@ pub(super) fn run(args: &Args) -> ExitCode {
     if args.common.json {
         print::json(&results);
     }
-    let failed = results.iter().filter(|result| result.error.is_some()).count();
-    if failed > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    for problem in &unusable {
+        print::complain(&problem.to_string());
+    }
+    let has_failed = results.iter().any(|result| result.error.is_some());
+    if has_failed || !unusable.is_empty() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
 /// Return the notifications for the targets that the command line names.
-fn selected(args: &TestArgs) -> anyhow::Result<Vec<TestNotification>> {
+///
+/// With `--all`, also the problems of targets that cannot be used.
+fn selected(args: &TestArgs) -> anyhow::Result<(Vec<TestNotification>, Vec<Problem>)> {
     let (config, problems) = config::load(&args.common.config.path())?;
     let mut all = TestNotification::for_all(&config.notifications, &ZonedDateTime::now());
     if args.all {
-        let unusable = |problem: &&Problem| {
-            problem.severity > Severity::Note
-                && SECTIONS.iter().any(|section| problem.key.starts_with(section))
-        };
-        if let Some(problem) = problems.iter().find(unusable) {
-            bail!("{problem}; mend it, or name the targets to test");
-        }
         if all.is_empty() {
             bail!(
                 "the configuration has no target that can be used in `notifications:` or `slack notifications:`"
             );
         }
-        return Ok(all);
+        let is_unusable = |problem: &Problem| {
+            problem.severity > Severity::Note
+                && SECTIONS.iter().any(|section| problem.key.starts_with(section))
+        };
+        return Ok((all, problems.into_iter().filter(is_unusable).collect()));
     }
     let mut selected: Vec<TestNotification> = Vec::new();
     for name in &args.targets {
@@ -128,7 +130,7 @@ fn selected(args: &TestArgs) -> anyhow::Result<Vec<TestNotification>> {
         let close = did_you_mean(name, &known);
         bail!("the configuration has no target {name:?}{close}; there are: {}", known.join(", "));
     }
-    Ok(selected)
+    Ok((selected, Vec::new()))
 }
 
 fn show(result: &TestResult) {

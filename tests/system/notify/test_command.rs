@@ -37,6 +37,7 @@ fn a_test_reaches_each_target_without_a_manager_and_shows_what_was_sent_but_no_s
         text.contains("SLACK_B was not notified: the environment variable SLACK_B is not set; set it"),
         "{text}"
     );
+    assert!(text.contains("notifications: unset: url: the environment variable NOPE is not set"), "{text}");
     for expected in [
         "hook: webhook, POST\n  {\"title\": \"test: \", \"text\": \"test: sent by \\\"nowcast notify test\\\" on ",
         "office: e-mail to ana@example.org\n  nowcast: test: sent by ",
