@@ -116,7 +116,7 @@ impl WhyNot {
             blocked_by,
             dependents: dependents(name, &open),
             not_since: not_since(name, &runs, last_cause, context)?,
-            last_run: runs.first().map(|run| Page::of_run(run, context)).transpose()?,
+            last_run: runs.first().map(|run| Page::of(run.id, context)).transpose()?,
         })
     }
 
