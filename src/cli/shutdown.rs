@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::operate::CommonOptions;
 use super::read_only::ViewContext;
-use super::up_request::{exit, request};
+use super::up_request::{check, exit, request};
 use super::{print, times};
 use crate::clock::MachineClock;
 use crate::config::{Config, duration};
@@ -69,6 +69,7 @@ fn shut_down(args: &Args) -> Result<ExitCode, ExitCode> {
     };
     let end = Instant::now() + args.timeout.unsigned_abs();
     if args.workers {
+        check(&UpCommand::Shutdown, &config)?;
         stop_workers(args, &config, end)?.map_err(failed)?;
     }
     let limit = end.saturating_duration_since(Instant::now()).max(Duration::from_secs(1));

@@ -22,7 +22,10 @@ pub(super) enum StartedBy {
 
 impl StartedBy {
     pub(super) fn find(journal: &Path) -> Self {
-        let Some(process) = journal::holder(journal) else { return Self::NotRunning };
+        // 0 is not known, and to `kill` it is the caller's own group.
+        let Some(process) = journal::holder(journal).filter(|process| *process > 0) else {
+            return Self::NotRunning;
+        };
         let read = |name: &str| fs::read(format!("/proc/{process}/{name}")).unwrap_or_default();
         let (environment, cgroup) = (read("environ"), read("cgroup"));
         let of_process = Self::of(&String::from_utf8_lossy(&environment), &String::from_utf8_lossy(&cgroup));

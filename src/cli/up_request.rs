@@ -8,14 +8,29 @@ use super::print;
 use super::started_by::StartedBy;
 use crate::config::Config;
 use crate::control::Call;
+use crate::control::call::HEALTH_TIMEOUT;
 use crate::supervise::request::{DaemonResult, UpAnswer, UpCommand, UpError, ask};
 
 /// Send a command to the `nowcast up` of a system. If there is no answer, print why and what to do; return the exit status.
 pub(super) fn request(command: UpCommand, config: &Config, timeout: Duration) -> Result<UpAnswer, ExitCode> {
-    let folder = &config.journal.folder;
-    let hint = StartedBy::find(folder).instead_of(&command);
-    let call = Call { user: user(), command: Some(command) };
-    ask(folder, &call, timeout).map_err(|error| {
+    let hint = StartedBy::find(&config.journal.folder).instead_of(&command);
+    send(Some(command), &hint, config, timeout)
+}
+
+/// Check that a later [`request`] can reach `nowcast up`; print the same if it cannot.
+pub(super) fn check(command: &UpCommand, config: &Config) -> Result<(), ExitCode> {
+    let hint = StartedBy::find(&config.journal.folder).instead_of(command);
+    send(None, &hint, config, HEALTH_TIMEOUT).map(|_| ())
+}
+
+fn send(
+    command: Option<UpCommand>,
+    hint: &str,
+    config: &Config,
+    timeout: Duration,
+) -> Result<UpAnswer, ExitCode> {
+    let call = Call { user: user(), command };
+    ask(&config.journal.folder, &call, timeout).map_err(|error| {
         print::complain(&match error {
             UpError::NotRunning { .. } => format!("{error}; {hint}"),
             error => error.to_string(),

@@ -7,6 +7,9 @@ use std::path::{Path, PathBuf};
 
 use jiff::civil::Date;
 
+use super::folder_state::RunFolderState;
+use super::run_folder::RunFolder;
+
 /// The unit in which the operating system counts the space of a file.
 const BLOCK: u64 = 512;
 
@@ -43,7 +46,7 @@ pub fn remove(root: &Path, is_gone: impl Fn(u64) -> bool) -> RemovedFolders {
         }
         for run in entries(&day.path()) {
             let number = run.file_name().to_str().and_then(|name| name.parse().ok());
-            if number.is_some_and(&is_gone) {
+            if number.is_some_and(&is_gone) && !is_running(&run.path()) {
                 let bytes = size(&run.path());
                 match fs::remove_dir_all(run.path()) {
                     Ok(()) => (removed.count, removed.bytes) = (removed.count + 1, removed.bytes + bytes),
@@ -55,6 +58,15 @@ pub fn remove(root: &Path, is_gone: impl Fn(u64) -> bool) -> RemovedFolders {
         let _ = fs::remove_dir(day.path());
     }
     removed
+}
+
+/// Return whether a run may still run. The journal does not know it if it is a restored one.
+fn is_running(folder: &Path) -> bool {
+    let run = folder.file_name().unwrap_or_default().to_string_lossy();
+    let state = RunFolder::new(folder, run).state();
+    state.is_ok_and(|reading| {
+        matches!(reading.state, RunFolderState::Running { .. } | RunFolderState::Orphan { .. })
+    })
 }
 
 /// Return how many bytes of the disk the folder of a run takes, with its files.

@@ -215,8 +215,11 @@ impl Supervisor {
         let now = Instant::now();
         let is_ready = self.daemons.first().is_some_and(|first| first.is_ready);
         if self.start_others_by.take_if(|by| is_ready || *by <= now).is_some() {
-            for supervised in self.daemons.iter_mut().skip(1) {
-                supervised.start_at = Some(now);
+            // One that an operator restarted meanwhile runs.
+            for supervised in
+                self.daemons.iter_mut().skip(1).filter(|supervised| supervised.process.is_none())
+            {
+                supervised.start_at.get_or_insert(now);
             }
         }
     }

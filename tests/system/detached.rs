@@ -337,3 +337,15 @@ fn without_up_the_process_of_the_manager_is_named() {
         "{text}"
     );
 }
+
+#[test]
+fn without_up_a_shutdown_with_workers_stops_no_worker_and_holds_nothing() {
+    let system = system().section("workers: {sleep: {command: [sleep, '1000']}}").start();
+    system.operate(&["launch", "--cycle", "none", "sleep"]);
+    let state = || system.operate(&["runs", "--json"]);
+    system.wait_for("the worker", || state().contains(r#""state": "running""#).then_some(()));
+    let (status, text) = system.operation(&["shutdown", "--workers"]);
+    assert_eq!(status, Some(1), "{text}");
+    assert!(state().contains(r#""state": "running""#), "{text}");
+    assert!(!system.operation(&["status"]).1.contains("HOLD"), "{text}");
+}

@@ -59,7 +59,8 @@ impl LogSource {
     pub(super) fn read(&mut self, filter: &Filter, last: Option<usize>) -> anyhow::Result<Vec<Entry>> {
         let mut all = VecDeque::new();
         for (number, path) in self.files().into_iter().enumerate() {
-            if last.is_some_and(|last| all.len() >= last) || is_older(&path, filter.since) {
+            // The first one is read in any case: following begins at its end.
+            if number > 0 && (last.is_some_and(|last| all.len() >= last) || is_older(&path, filter.since)) {
                 break;
             }
             let opened = File::open(&path);
@@ -102,6 +103,8 @@ impl LogSource {
         };
         entries.extend(followed.entries(&mut self.assembler, &self.file)?);
         if inode_at(&self.file.path) != Some(followed.inode) {
+            // What was written before it was rotated.
+            entries.extend(followed.entries(&mut self.assembler, &self.file)?);
             for path in newer_than(followed.inode, &self.files()) {
                 let Ok(file) = File::open(path) else { continue };
                 let mut next = FollowedFile::new(file)?;

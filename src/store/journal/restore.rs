@@ -109,12 +109,17 @@ impl Restore {
     /// # Errors
     /// The folder cannot be written. If that is after the decision, the next start of a manager goes on.
     pub fn put_in_force(self, checklist_file: &Path, checklist: &Value) -> Result<Restored, RestoreError> {
-        let Self { folder, lock, journal, .. } = self;
+        let Self { folder, lock, mut journal, .. } = self;
         let unwritable = |error| RestoreError::Unwritable { folder: folder.clone(), error };
         let event = journal.checklist_event();
         let name = format!("before-restore-{}", event.0);
         let has_previous = folder.join(DATABASE).exists();
-        // Its log is put into the database.
+        // The database alone is put into force, and its log has the first event.
+        if !journal.shrink()? {
+            return Err(unwritable(io::Error::other(
+                "another program reads the restored journal; try again",
+            )));
+        }
         drop(journal);
         let text = Seal::put(event, &pyyaml::write(checklist, Keys::AsGiven));
         let checklist_file = std::path::absolute(checklist_file).map_err(unwritable)?;
