@@ -99,7 +99,7 @@ enum CliCommand {
     Up(up::Args),
     /// Restart daemons; workers continue
     Restart(restart::Args),
-    /// Let all daemons reload configuration and rules
+    /// Reload configuration and rules in all daemons
     Reload(reload::Args),
     /// Stop the whole system; workers continue
     Shutdown(shutdown::Args),
@@ -171,7 +171,7 @@ enum CliCommand {
     Journal(journal::Args),
     /// Copy the journal into one file, also while the manager runs
     Backup(backup::Args),
-    /// Make a backup the journal; the manager must not run
+    /// Replace the journal with a backup; the manager must be stopped
     Restore(restore::Args),
     /// Check, test, replay and deploy rules
     Rules(rules::Args),

@@ -35,7 +35,7 @@ pub(super) struct Args {
     /// Stop running workers first: send SIGTERM, then SIGKILL
     #[arg(long)]
     workers: bool,
-    /// Time limit; workers that run then are left, and so are the daemons
+    /// Timeout for workers to stop; if one still runs then, the daemons are not stopped
     #[arg(long, value_name = "DURATION", default_value = "90s", value_parser = duration::parse)]
     timeout: SignedDuration,
 }

@@ -91,7 +91,7 @@ fn check(common: &CommonOptions, context: &ViewContext) -> anyhow::Result<ExitCo
         print::json(&CheckView { file, events, runs, problems })
     } else if is_damaged {
         print::text(&format!(
-            "{} is damaged:\n  {}\nRestore the journal's folder from a backup, or move it aside to start a new journal.\n",
+            "{} is damaged:\n  {}\nRestore a backup with \"nowcast restore FILE\", or move the journal's folder aside to start a new journal.\n",
             file.display(),
             problems.join("\n  ")
         ))

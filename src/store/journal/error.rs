@@ -94,7 +94,7 @@ pub enum JournalError {
     },
     /// It is damaged or not a journal.
     #[error(
-        "{} is damaged: {why}. Nothing was written to it. Restore the journal's folder from a backup, or move it aside \
+        "{} is damaged: {why}. Nothing was written to it. Restore a backup with \"nowcast restore FILE\", or move the journal's folder aside \
          to start a new journal with the checklist file", .file.display()
     )]
     Damaged {

@@ -51,7 +51,11 @@ fn a_file_that_is_not_a_journal_is_left_alone() {
         fs::write(folder.path().join("journal.sqlite"), bytes).expect("a file");
         let error = refusal(folder.path());
         assert!(matches!(error, JournalError::Damaged { .. }), "{error}");
-        assert!(error.to_string().contains("Restore the journal's folder from a backup, or move it aside"));
+        assert!(
+            error.to_string().contains(
+                "Restore a backup with \"nowcast restore FILE\", or move the journal's folder aside"
+            )
+        );
     }
 }
 
