@@ -23,6 +23,7 @@ mod cycles;
 mod descriptors;
 mod detached;
 mod distributed;
+#[cfg(feature = "system-tests")]
 mod editor;
 mod ends;
 mod example;
