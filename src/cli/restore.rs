@@ -28,7 +28,7 @@ pub(super) struct Args {
     common: CommonOptions,
     /// Backup to restore: a file of "nowcast backup", or the journal.sqlite of another journal
     file: PathBuf,
-    /// Hold and park nothing: nothing has happened since the backup, as when a stopped system moves to another machine
+    /// Do not hold or park launches; only if nothing has happened since the backup, as when a stopped system moves to another machine
     #[arg(long)]
     latest: bool,
 }

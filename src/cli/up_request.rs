@@ -11,7 +11,7 @@ use crate::control::Call;
 use crate::control::call::HEALTH_TIMEOUT;
 use crate::supervise::request::{DaemonResult, UpAnswer, UpCommand, UpError, ask};
 
-/// Send a command to the `nowcast up` of a system. If there is no answer, print why and what to do; return the exit status.
+/// Send a command to the `nowcast up` of a system. If it does not answer, print why and what to do; return the exit status.
 pub(super) fn request(command: UpCommand, config: &Config, timeout: Duration) -> Result<UpAnswer, ExitCode> {
     let hint = StartedBy::find(&config.journal.folder).instead_of(&command);
     send(Some(command), &hint, config, timeout)

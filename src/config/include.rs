@@ -154,7 +154,7 @@ impl Assembly<'_> {
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 refuse(format!(
-                    "there is no file {}; paths are relative to the file that includes",
+                    "the file {} does not exist; paths are relative to the file that includes",
                     file.display()
                 ));
             }

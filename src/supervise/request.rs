@@ -54,7 +54,7 @@ impl UpAnswer {
     }
 }
 
-/// Why there is no answer of `nowcast up`.
+/// The reason why `nowcast up` did not answer.
 #[derive(Debug, thiserror::Error)]
 pub enum UpError {
     /// None runs for this journal.

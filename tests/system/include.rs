@@ -103,7 +103,7 @@ fn files_that_cannot_be_included_are_errors_at_the_place_that_names_them() {
         (
             "include: none.yaml",
             &[][..],
-            ", include: there is no file none.yaml; paths are relative to the file that includes",
+            ", include: the file none.yaml does not exist; paths are relative to the file that includes",
         ),
         (
             "include: nowcast.yaml",

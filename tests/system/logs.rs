@@ -120,5 +120,5 @@ fn without_a_log_file_the_place_of_the_lines_is_named() {
     let none = with_default_logs();
     let (status, text) = none.operation(&["logs"]);
     assert_eq!(status, Some(1), "{text}");
-    assert!(text.contains("there is no log file ") && text.contains("logs/nowcast.log yet"), "{text}");
+    assert!(text.contains("the log file ") && text.contains("logs/nowcast.log does not exist yet"), "{text}");
 }

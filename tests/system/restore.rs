@@ -267,7 +267,7 @@ fn only_a_whole_backup_that_this_program_knows_is_restored_while_no_manager_runs
     };
     refused(&system, "backup.sqlite", "only it may change the journal. Stop it first");
     stop_manager(&mut system);
-    refused(&system, "missing.sqlite", "there is no file missing.sqlite; nothing was changed");
+    refused(&system, "missing.sqlite", "the file missing.sqlite does not exist; nothing was changed");
     let whole = fs::read(system.path("backup.sqlite")).expect("the backup");
     fs::write(system.path("cut.sqlite"), &whole[..whole.len() / 2]).expect("written");
     refused(&system, "cut.sqlite", "is damaged; nothing was changed. Name another backup");

@@ -215,7 +215,7 @@ fn format(section: &Section<'_>, warnings: &mut Vec<Warning>) -> Result<Arc<Form
     let style = match section.text("style")? {
         None => Style::Percent,
         Some(text) => Style::from_text(text).ok_or_else(|| {
-            let what = format!("there is no formatter style {text:?}");
+            let what = format!("the formatter style {text:?} is unknown");
             SetupError::new(&section.place_of("style"), what, "write '%', '{' or '$'")
         })?,
     };

@@ -124,7 +124,7 @@ class _Document:
             other = self._included[real]
             self.problems.append(f"{place}: {file} is included twice, also in {other}; remove one of them")
         elif not os.path.exists(file):
-            self.problems.append(f"{place}: there is no file {file}; paths are relative to the file that includes")
+            self.problems.append(f"{place}: the file {file} does not exist; paths are relative to the file that includes")
         else:
             self._included[real] = place.rpartition(", ")[0]
             try:

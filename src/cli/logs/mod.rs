@@ -141,7 +141,7 @@ fn sources(args: &Args, config: &Config, level: Level) -> anyhow::Result<Vec<Log
         let paths: Vec<String> = sources.iter().map(|source| source.path().display().to_string()).collect();
         let aggregator =
             if config.aggregates_logs() { "; the log aggregator writes it on its host" } else { "" };
-        bail!("there is no log file {} yet{aggregator}", paths.join(" or "));
+        bail!("the log file {} does not exist yet{aggregator}", paths.join(" or "));
     }
     Ok(sources)
 }

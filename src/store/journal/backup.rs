@@ -28,7 +28,7 @@ pub struct Backup {
     pub sha256: String,
 }
 
-/// Why there is no backup.
+/// The reason why a backup was not made.
 #[derive(Debug, thiserror::Error)]
 pub enum BackupError {
     /// The file exists.

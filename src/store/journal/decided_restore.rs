@@ -41,7 +41,7 @@ pub fn exists_in(folder: &Path) -> bool {
     folder.join(DECIDED).is_dir()
 }
 
-/// Decide that the staged journal comes into force, with that text of the checklist file. From here on there is no way back.
+/// Decide that the staged journal comes into force, with that text of the checklist file. From here on it is only finished, not undone.
 pub(super) fn decide(folder: &Path, plan: &RestorePlan, checklist: &str) -> io::Result<()> {
     let staged = folder.join(STAGED);
     write_synced(&staged.join(CHECKLIST), checklist.as_bytes())?;

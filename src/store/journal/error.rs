@@ -38,7 +38,7 @@ pub enum JournalError {
     },
     /// A restore was killed while it put the backup into its place.
     #[error(
-        "there is no journal {} at the moment: a restore was interrupted. Start the manager or repeat \"nowcast restore\": both finish it \
+        "the journal {} does not exist at the moment: a restore was interrupted. Start the manager or repeat \"nowcast restore\": both finish it \
          first", .file.display()
     )]
     RestoreInterrupted {

@@ -21,8 +21,8 @@ use pyyaml::{Keys, Value};
 /// Why a backup was not restored.
 #[derive(Debug, thiserror::Error)]
 pub enum RestoreError {
-    /// There is no such file.
-    #[error("there is no file {}; nothing was changed", .0.display())]
+    /// The file does not exist.
+    #[error("the file {} does not exist; nothing was changed", .0.display())]
     Missing(PathBuf),
     /// A newer version of the program wrote it.
     #[error(

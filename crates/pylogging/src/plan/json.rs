@@ -80,7 +80,7 @@ fn fields(section: &Section<'_>, key: &str) -> Result<Vec<String>, SetupError> {
     }
     let style = section.text("style")?.unwrap_or("%");
     let Some((_, pattern)) = FIELDS.iter().find(|(known, _)| *known == style) else {
-        let what = format!("there is no formatter style {style:?}");
+        let what = format!("the formatter style {style:?} is unknown");
         return Err(SetupError::new(&section.place_of("style"), what, "write '%', '{', '$' or ','"));
     };
     let text = section.text(key)?.filter(|text| !text.is_empty());

@@ -303,7 +303,7 @@ fn errors_say_what_where_why_and_what_to_do() {
         ),
         (
             r#"{"formatters": {"f": {"style": "?"}}}"#.to_owned(),
-            "there is no formatter style \"?\" (logging: formatters: f: style); write '%', '{' or '$'",
+            "the formatter style \"?\" is unknown (logging: formatters: f: style); write '%', '{' or '$'",
         ),
         (
             r#"{"root": {"handlers": ["console"]}}"#.to_owned(),
