@@ -1,6 +1,7 @@
 //! A small disk for tests of what happens when it is full.
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -21,6 +22,14 @@ impl Disk {
     pub fn used(&self) -> u64 {
         let state = statvfs(&self.0).expect("the disk");
         (state.f_blocks - state.f_bfree) * state.f_frsize
+    }
+
+    /// Write a file until no room is left, and return its path. Growing it in place cannot fail early because somebody else took a page.
+    pub fn fill(&self) -> PathBuf {
+        let path = self.0.join("filler");
+        let mut file = fs::File::create(&path).expect("a file");
+        while file.write_all(&[0; 512]).is_ok() {}
+        path
     }
 
     /// Set the size in bytes; whether the system has accepted it. It refuses a size that is less than what is in use.

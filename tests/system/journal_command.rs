@@ -148,10 +148,7 @@ fn damage_is_shown_and_is_a_failure() {
     drop(database);
     let (status, text) = system.operation(&["journal", "check"]);
     assert_eq!(status, Some(1), "{text}");
-    assert!(
-        text.contains("is damaged:\n  event #5: ") && text.contains("Restore the journal's folder"),
-        "{text}"
-    );
+    assert!(text.contains("is damaged:\n  event #5: ") && text.contains("Restore a backup with"), "{text}");
     let (status, text) = system.operation(&["journal", "check", "--json"]);
     assert_eq!(status, Some(1), "{text}");
     let found: serde_json::Value = serde_json::from_str(&text).expect("JSON");

@@ -43,7 +43,10 @@ fn one_that_is_spoilt_is_refused_and_stays_as_it_is() {
             let _ = fs::remove_file(system.path("checklist.journal").join(name));
         }
         fs::write(&file, content).expect("written");
-        expect_refusal(&system, &["journal.sqlite is damaged", "move it aside"]);
+        expect_refusal(
+            &system,
+            &["journal.sqlite is damaged", "Restore a backup with \"nowcast restore FILE\""],
+        );
         assert_eq!(fs::read(&file).expect("still there"), *content, "{number}");
     }
     fs::write(&file, whole).expect("restored");
@@ -200,7 +203,6 @@ fn a_log_that_is_removed_under_a_running_manager_ends_it_and_nothing_acknowledge
 #[cfg(feature = "system-tests")]
 mod mounted {
     use std::fs;
-    use std::io::Write;
     use std::process::Command;
 
     use nowcast::store::History;
@@ -216,22 +218,11 @@ mod mounted {
 
     #[test]
     fn while_its_disk_is_full_nothing_is_acknowledged_and_then_everything_once() {
-        let (_disk, mut system) = on_disk("size=2m");
+        let (disk, mut system) = on_disk("size=2m");
         system.start_broker();
         system.start_manager(&[]);
         assert_eq!(system.send("sleep", "success", "{day: 1}"), "ack");
-        // As much as there is room for.
-        let filler = system.path("disk/filler");
-        let mut size = 2_000_000;
-        while size > 0 {
-            let mut content = fs::read(&filler).unwrap_or_default();
-            content.resize(content.len() + size, 0);
-            if fs::write(&filler, &content).is_err() {
-                content.truncate(content.len() - size);
-                fs::write(&filler, &content).expect("there was room for that");
-                size /= 2;
-            }
-        }
+        let filler = disk.fill();
         let text = "x".repeat(20_000);
         let mut workers = Vec::new();
         system.wait_for("the journal to be full", || {
@@ -298,14 +289,10 @@ mod mounted {
             .section("workers: {keyless: {command: ['true']}}")
             .section("scheduled workers: [keyless: {cron: '* * * * * *'}]")
             .prepare();
-        let (_disk, mut system) = (Disk::mount(&system.path("disk"), "size=2m"), system);
+        let (disk, mut system) = (Disk::mount(&system.path("disk"), "size=2m"), system);
         system.start_broker();
         system.start_manager(&[]);
-        let filler = system.path("disk/filler");
-        let mut file = fs::File::create(&filler).expect("a file");
-        while file.write_all(&[0; 512]).is_ok() {}
-        // Open, it would keep its room.
-        drop(file);
+        let filler = disk.fill();
         let worker = system.connect();
         let text = "x".repeat(200_000);
         worker.send(&format!("{{source: awaken, type: success, payload: {text}}}"), 0).expect("sent");
