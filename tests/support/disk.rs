@@ -24,7 +24,8 @@ impl Disk {
         (state.f_blocks - state.f_bfree) * state.f_frsize
     }
 
-    /// Write a file until no room is left, and return its path. Growing it in place cannot fail early because somebody else took a page.
+    /// Write a file until no room is left, and return its path. It grows in place, so another process that takes a page ends it
+    /// no earlier.
     pub fn fill(&self) -> PathBuf {
         let path = self.0.join("filler");
         let mut file = fs::File::create(&path).expect("a file");
