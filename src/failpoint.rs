@@ -4,7 +4,7 @@
 //! FAILPOINTS enables them: `runner: claimed=return`, several separated by `;`.
 
 /// The failpoints of the runner, in their order. The worker starts after the first [`RUNNER_BEFORE_START`] of them.
-pub const RUNNER: [&str; 10] = [
+pub const RUNNER: [&str; 12] = [
     "runner: before claim",
     "runner: claim written",
     "runner: claim linked",
@@ -14,6 +14,8 @@ pub const RUNNER: [&str; 10] = [
     "runner: process written",
     "runner: worker ended",
     "runner: exit file written",
+    "runner: exit synced",
+    "runner: claim removed",
     "runner: exit written",
 ];
 

@@ -8,7 +8,7 @@ use rustix::fs::{FlockOperation, flock};
 use super::folder_state::RunFolderState;
 use super::run_folder::RunFolder;
 
-const ADOPTION_LOCK: &str = "adoption.lock";
+pub(super) const ADOPTION_LOCK: &str = "adoption.lock";
 
 impl RunFolder {
     /// Adopt the run from a runner that has died. Return false if another runner has adopted it, or it has ended.

@@ -3,7 +3,7 @@
 //!
 //! It never reports for a run that was requested to stop, and a stop request ends its wait for a reply.
 
-use std::fs::{self, DirBuilder};
+use std::fs::DirBuilder;
 use std::io::{self, ErrorKind, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::DirBuilderExt;
@@ -30,7 +30,7 @@ use nowcast_core::{Ending, Signal};
 
 /// The folder in the run's folder for the files that the program writes for its report. It is removed when the exit is on
 /// record.
-const FILES: &str = "exec";
+pub(super) const EXEC_FILES: &str = "exec";
 
 /// The pause before a report is prepared again.
 const REPORT_RETRY_INTERVAL: Duration = Duration::from_secs(1);
@@ -40,12 +40,7 @@ const STACK: usize = 8 << 20;
 
 impl RunFolder {
     fn exec_files(&self) -> PathBuf {
-        self.path().join(FILES)
-    }
-
-    /// Remove the files of a program whose report is made.
-    pub(super) fn remove_exec_files(&self) {
-        let _ = fs::remove_dir_all(self.exec_files());
+        self.path().join(EXEC_FILES)
     }
 }
 

@@ -68,7 +68,14 @@ impl RunFolder {
             Some(mark) => read_file(mark)?,
             None => FileContent::Absent,
         };
-        let claim = match self.read(CLAIM)? {
+        let claim = self.read(CLAIM)?;
+        // A runner removes the claim after it has recorded the exit.
+        if matches!(claim, FileContent::Absent)
+            && let Some(ended) = self.read_exit()?
+        {
+            return Ok(ended);
+        }
+        let claim = match claim {
             FileContent::Absent if matches!(mark, FileContent::Absent) => {
                 return Ok(FolderReading::of(RunFolderState::Unclaimed));
             }

@@ -3,6 +3,7 @@
 mod adoption;
 pub mod answer;
 mod claim_marks;
+mod ended_folder;
 mod exec_run;
 mod exit_record;
 mod folder_files;

@@ -14,7 +14,7 @@ use super::exit_record::ExitRecord;
 use super::run_folder::RunFolder;
 
 /// The file's name in the run's folder.
-const PROGRAM: &str = "program";
+pub(super) const PROGRAM: &str = "program";
 
 /// How the line begins that shows how a program ended.
 const EXIT_LINE: &str = "nowcast exec: program exit: ";

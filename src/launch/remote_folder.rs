@@ -8,9 +8,9 @@ use super::launch_command::RemoteCommands;
 use super::lost_contact::LostContact;
 use super::run_folder::RunFolder;
 
-const REMOTE: &str = "remote";
-const CONTACT_LOST: &str = "contact-lost";
-const REPORTED: &str = "reported";
+pub(super) const REMOTE: &str = "remote";
+pub(super) const CONTACT_LOST: &str = "contact-lost";
+pub(super) const REPORTED: &str = "reported";
 
 impl RunFolder {
     /// Record how to find and stop the run, before it is launched on its host.

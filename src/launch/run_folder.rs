@@ -1,4 +1,4 @@
-//! [`RunFolder`]: the claim, the process, the exit and the output of one run, each in a file of its own.
+//! [`RunFolder`]: the claim, the process, the exit and the output of one run, each in a file of its own. The exit and the output stay.
 //!
 //! A reader never changes a file. A `.new` file that a killed process left is ignored.
 
@@ -18,7 +18,7 @@ use nowcast_core::BootTime;
 pub(super) const CLAIM: &str = "claim";
 pub(super) const PROCESS: &str = "process";
 pub(super) const EXIT: &str = "exit";
-const STOP_REQUESTED: &str = "stop-requested";
+pub(super) const STOP_REQUESTED: &str = "stop-requested";
 
 /// The file that receives the worker's standard output and standard error.
 pub(super) const OUTPUT: &str = "output.log";
@@ -89,6 +89,12 @@ impl RunFolder {
         let linked = fs::hard_link(&new, self.path.join(CLAIM));
         failpoint::pass("runner: claim linked");
         if linked.is_ok() {
+            // The claim of an ended run was removed after its exit was recorded.
+            if self.path.join(EXIT).is_file() {
+                let _ = fs::remove_file(&new);
+                let _ = fs::remove_file(self.path.join(CLAIM));
+                return Ok(false);
+            }
             self.set_mark(&new);
         }
         let _ = fs::remove_file(&new);
@@ -157,7 +163,7 @@ impl RunFolder {
         Some(passed.unwrap_or_else(|| modified.elapsed().unwrap_or_default()))
     }
 
-    /// Record how and when the run ended. The record is on disk when this returns.
+    /// Record how and when the run ended, and remove what only an open run needs. The record is on disk when this returns.
     ///
     /// # Errors
     /// When the file cannot be written.
@@ -165,8 +171,11 @@ impl RunFolder {
         let new = self.write_new(EXIT, record, true)?;
         failpoint::pass("runner: exit file written");
         fs::rename(new, self.path.join(EXIT))?;
-        // Best effort: without the sync, the record may not survive a power cut, and a retry would not help.
-        let _ = sync_folder(&self.path);
+        // Without the sync, the record may not survive a power cut: then the claim must. A retry would not help.
+        if sync_folder(&self.path).is_ok() {
+            failpoint::pass("runner: exit synced");
+            self.remove_files_of_open_run();
+        }
         Ok(())
     }
 

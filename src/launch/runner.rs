@@ -82,7 +82,6 @@ pub fn run(task: &RunnerTask) -> u8 {
     drop(spare);
     let status = write_exit_record(task, &ExitRecord::now(&ending));
     failpoint::pass("runner: exit written");
-    folder.remove_exec_files();
     output.finish_copy();
     status
 }

@@ -3,6 +3,7 @@
 use std::fs;
 use std::process::Stdio;
 
+use nowcast::launch::RunFolderState;
 use nowcast::launch::runner::{ALREADY_CLAIMED, CANNOT_CLAIM};
 use nowcast_core::Ending;
 
@@ -26,7 +27,7 @@ fn one_of_twenty_runners_starts_the_worker() {
         .map(|entry| entry.expect("an entry").file_name().into_string().expect("text"))
         .collect();
     left.sort_unstable();
-    assert_eq!(left, ["claim", "exit", "output.log", "process"]);
+    assert_eq!(left, ["exit", "output.log"]);
 }
 
 #[test]
@@ -36,7 +37,29 @@ fn a_claimed_run_is_left_to_its_runner_without_a_message() {
     let second = scene.runner(&[], "echo second").output().expect("it starts");
     assert_eq!(second.status.code(), Some(ALREADY_CLAIMED.into()));
     assert_eq!((second.stdout, second.stderr), (Vec::new(), Vec::new()));
+    assert!(!scene.run_path("claim").exists());
     assert_eq!(scene.wait_for_exit(), Ending::Status(3));
+}
+
+#[test]
+fn the_folder_of_a_run_that_ends_is_never_taken_for_a_removed_one() {
+    for _ in 0..20 {
+        let scene = Scene::new();
+        let mark = scene.path("mark");
+        let folder = scene.run_folder().with_claim_mark(&mark);
+        let mut runner =
+            scene.runner(&["--mark", mark.to_str().expect("text")], "true").spawn().expect("it starts");
+        let ending = scene.wait_for("the end of the run", || {
+            let reading = folder.state().expect("it can be read");
+            assert_eq!((reading.problem, reading.is_removed), (None, false));
+            match reading.state {
+                RunFolderState::Ended(ending) => Some(ending),
+                _ => None,
+            }
+        });
+        assert_eq!(ending, Ending::Status(0));
+        assert!(scene.wait_for_end(&mut runner).success());
+    }
 }
 
 #[test]

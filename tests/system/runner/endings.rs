@@ -1,5 +1,6 @@
 //! How a worker ended, and its environment.
 
+use nowcast::process::ProcessIdentity;
 use nowcast_core::Ending;
 
 use crate::runner::scene::{RUN, Scene};
@@ -48,15 +49,18 @@ fn the_record_has_the_time() {
 #[test]
 fn a_worker_knows_its_run_and_leads_its_own_process_group() {
     let scene = Scene::new();
-    let script = "echo $NOWCAST_RUN_ID; echo $NOWCAST_RUN_FOLDER; cat; cut -d' ' -f5 /proc/$$/stat; echo $$";
-    assert!(scene.runner(&[], script).status().expect("it starts").success());
+    let script = "echo $NOWCAST_RUN_ID; echo $NOWCAST_RUN_FOLDER; cat; cut -d' ' -f5 /proc/$$/stat; echo $$; \
+                  until_file runs/2026-03-14/8812/process; cat $NOWCAST_RUN_FOLDER/process";
+    let mut runner = scene.runner(&[], script).spawn().expect("it starts");
+    assert!(scene.wait_for_end(&mut runner).success());
     let output = scene.read(scene.run_path("output.log"));
     let lines: Vec<&str> = output.lines().collect();
     assert_eq!(lines[0], RUN.0.to_string());
     assert_eq!(std::fs::canonicalize(lines[1]).unwrap(), std::fs::canonicalize(scene.run_path("")).unwrap());
     assert_eq!(lines[2], lines[3], "{output}");
-    assert_eq!(scene.process("process").pid.to_string(), lines[3]);
-    assert_ne!(scene.process("claim").pid.to_string(), lines[3]);
+    let noted: ProcessIdentity = serde_json::from_str(lines[4]).expect("a process");
+    assert_eq!(noted.pid.to_string(), lines[3]);
+    assert_ne!(runner.id().to_string(), lines[3]);
 }
 
 #[test]

@@ -50,11 +50,12 @@ fn no_process_stands_between_the_runner_and_the_program() {
     let (scene, system) = (Scene::new(), receiver());
     let parent = "cut -d' ' -f4 /proc/$$/stat; stat -c %a \"$(dirname \"$NOWCAST_PAYLOAD\")\"";
     let config = system.config();
-    let mut runner = scene.runner(&["--exec", "plot", config.to_str().expect("text")], parent);
-    assert!(runner.status().expect("it starts").success());
+    let mut runner =
+        scene.runner(&["--exec", "plot", config.to_str().expect("text")], parent).spawn().expect("it starts");
+    assert!(scene.wait_for_end(&mut runner).success());
     let output = scene.read(scene.run_path("output.log"));
     let lines: Vec<&str> = output.lines().collect();
-    assert!(lines.contains(&scene.process("claim").pid.to_string().as_str()), "{output}");
+    assert!(lines.contains(&runner.id().to_string().as_str()), "{output}");
     assert!(lines.contains(&"700"), "only its owner reads the payload: {output}");
     assert_eq!(heard(&system), ["success "]);
 }
@@ -237,7 +238,7 @@ fn a_report_that_was_requested_to_stop_is_not_made_again() {
 fn a_runner_that_is_killed_between_two_steps_starts_and_reports_once() {
     use nowcast::failpoint::{RUNNER, RUNNER_BEFORE_START, RUNNER_REPORT};
     let system = receiver();
-    let (before_record, record) = RUNNER.split_at(RUNNER.len() - 2);
+    let (before_record, record) = RUNNER.split_at(RUNNER.len() - 4);
     let points = before_record.iter().chain(&RUNNER_REPORT).chain(record);
     for (at, point) in points.enumerate() {
         let scene = Scene::new();
@@ -260,6 +261,6 @@ fn a_runner_that_is_killed_between_two_steps_starts_and_reports_once() {
         let reports = if expected.is_success() { vec!["success twelve".to_owned()] } else { Vec::new() };
         assert_eq!((ending, heard), (expected, reports), "{point}");
         scene.wait_for(point, || (scene.lines() == usize::from(has_started)).then_some(()));
-        assert!(!scene.run_path("exec").exists() || *point == "runner: exit written" || !is_noted, "{point}");
+        assert!(!scene.run_path("exec").exists() || *point == "runner: exit synced" || !is_noted, "{point}");
     }
 }

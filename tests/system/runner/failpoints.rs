@@ -19,7 +19,7 @@ fn killed_at(point: &str) -> String {
 fn end_after(point: &str) -> (Ending, usize) {
     let at = RUNNER.iter().position(|other| *other == point).expect("a point");
     match point {
-        "runner: exit written" => (Ending::Status(5), 1),
+        "runner: exit synced" | "runner: claim removed" | "runner: exit written" => (Ending::Status(5), 1),
         _ if UNCLAIMED.contains(&point) => (Ending::Status(5), 1),
         _ if at < RUNNER_BEFORE_START => (Ending::Unknown, 0),
         _ => (Ending::Unknown, 1),
@@ -34,10 +34,11 @@ fn a_later_manager_brings_the_run_to_its_end() {
         let mut runner =
             scene.runner(&[], &script).env("FAILPOINTS", killed_at(point)).spawn().expect("started");
         let (expected, workers) = end_after(point);
-        if RUNNER.iter().position(|other| *other == point) >= Some(RUNNER_BEFORE_START) {
+        let at = RUNNER.iter().position(|other| *other == point);
+        if at >= Some(RUNNER_BEFORE_START) {
             scene.wait_for_lines(1);
         }
-        if ["runner: worker ended", "runner: exit file written", "runner: exit written"].contains(&point) {
+        if at >= RUNNER.iter().position(|other| *other == "runner: worker ended") {
             scene.touch("go");
         }
         let status = scene.wait_for_end(&mut runner);
