@@ -4,6 +4,8 @@
 FROM rust:1.89-bookworm AS build
 WORKDIR /src
 COPY . .
+# For nowcast --version: --build-arg NOWCAST_COMMIT="$(git rev-parse --short=12 HEAD)"
+ARG NOWCAST_COMMIT
 RUN cargo build --release --locked
 
 FROM debian:bookworm-slim

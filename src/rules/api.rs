@@ -160,8 +160,8 @@ fn values(lua: &Lua, table: &Table) -> mlua::Result<()> {
     table.raw_set("suggest", function)
 }
 
-/// Return whether a key can be written without quotes.
-pub(super) fn is_name(name: &[u8]) -> bool {
+/// Return whether a text is a name in Lua, so that a key needs no quotes.
+pub(crate) fn is_name(name: &[u8]) -> bool {
     name.first().is_some_and(|byte| !byte.is_ascii_digit())
         && name.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_')
 }

@@ -48,6 +48,7 @@ mod view;
 mod viewed_values;
 mod vm;
 
+pub(crate) use api::is_name;
 pub use engine::Engine;
 pub use error::{FailureParts, RulesLoadError, parse_place, place};
 pub use limits::{CallLimits, EngineOptions};

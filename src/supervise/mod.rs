@@ -308,12 +308,14 @@ impl Supervisor {
     fn stop(&mut self, signals: &mut Signals) -> io::Result<()> {
         for index in 0..self.daemons.len() {
             self.processes.signal(&index, UnixSignal::TERM);
-            let end = Instant::now() + GRACE;
+            let mut kill_at = Instant::now() + GRACE;
             while self.processes.contains(&index) {
-                self.wait(signals, Some(end))?;
+                // Requests and reports are not read any more: waiting for them would return at once.
+                wait_for(&mut self.exits_and(signals), Some(kill_at))?;
                 self.processes.reap()?;
-                if signals.take().iter().any(|signal| signal.ends()) || Instant::now() >= end {
+                if signals.take().iter().any(|signal| signal.ends()) || Instant::now() >= kill_at {
                     self.signal_all(UnixSignal::KILL);
+                    kill_at = Instant::now() + GRACE;
                 }
             }
         }
@@ -336,18 +338,23 @@ impl Supervisor {
     }
 
     fn wait(&self, signals: &Signals, until: Option<Instant>) -> io::Result<()> {
-        let timeout =
-            until.map_or(-1, |until| socket::milliseconds(until.saturating_duration_since(Instant::now())));
-        let mut items = vec![
-            PollItem::from_fd(signals.as_raw_fd(), POLLIN),
-            PollItem::from_fd(self.processes.as_raw_fd(), POLLIN),
-        ];
+        let mut items = self.exits_and(signals);
         let reports = self.daemons.iter().filter_map(|supervised| supervised.reports.as_ref());
         items.extend(reports.map(|reports| PollItem::from_fd(reports.as_raw_fd(), POLLIN)));
         items.extend(self.access.iter().flat_map(|access| access.control.poll_items()));
-        socket::poll(&mut items, timeout).map_err(io::Error::other)?;
-        Ok(())
+        wait_for(&mut items, until)
     }
+
+    fn exits_and(&self, signals: &Signals) -> Vec<PollItem<'static>> {
+        [signals.as_raw_fd(), self.processes.as_raw_fd()].map(|fd| PollItem::from_fd(fd, POLLIN)).into()
+    }
+}
+
+fn wait_for(items: &mut [PollItem<'_>], until: Option<Instant>) -> io::Result<()> {
+    let timeout =
+        until.map_or(-1, |until| socket::milliseconds(until.saturating_duration_since(Instant::now())));
+    socket::poll(items, timeout).map_err(io::Error::other)?;
+    Ok(())
 }
 
 /// End this process when its parent ends, also by `kill -9`: a daemon that outlives its supervisor would block its port

@@ -121,9 +121,12 @@ impl Format {
         line
     }
 
-    /// Read the beginning of a line back, up to its message; `None` if it does not have this format, or the format has no time or is JSON.
+    /// Read the beginning of a line back, up to its message; `None` if it does not have this format, or the format has no time.
     pub fn head(&self, line: &str) -> Option<LineHead> {
-        let Layout::Text(pieces) = &self.layout else { return None };
+        let pieces = match &self.layout {
+            Layout::Text(pieces) => pieces,
+            Layout::Json(json) => return json.head(line, &self.asctime),
+        };
         let (mut time, mut head, mut rest) = (None, (None, None), line);
         for (at, piece) in pieces.iter().enumerate() {
             match piece {

@@ -130,6 +130,43 @@ mod tests {
     }
 
     #[test]
+    fn the_head_of_a_line_of_json_is_read_by_its_fields() {
+        let head = |formatter: &str, line: &str| {
+            let section = format!(
+                "
+version: 1
+formatters:
+  json: {{(): pythonjsonlogger.json.JsonFormatter, {formatter}}}
+handlers:
+  all: {{class: logging.FileHandler, filename: /logs/a.log, formatter: json}}
+root: {{handlers: [all], level: DEBUG}}"
+            );
+            let files = ConfiguredFile::all(&pyyaml::read(&section).unwrap()).unwrap();
+            files[0].head(line)
+        };
+        let at = |time: &str| LineHead {
+            time: time.parse().unwrap(),
+            level: Some(Level::ERROR),
+            name: Some("manager".to_owned()),
+        };
+        let renamed = "fmt: '%(levelname)s %(name)s %(message)s', rename_fields: {levelname: level, name: logger}, timestamp: true, \
+                       prefix: '@'";
+        let line = r#"@{"level": "ERROR", "logger": "manager", "message": "\ud83d\ude00 {", "timestamp": "2026-03-14T11:40:12.769123+00:00"}"#;
+        assert_eq!(head(renamed, line), Some(at("2026-03-14T11:40:12.769123Z")));
+        assert_eq!(head(renamed, &line[1..]), None);
+        assert_eq!(head(renamed, &line[..40]), None);
+        let usual = "fmt: '%(asctime)s %(levelno)d %(name)s'";
+        let line = r#"{"asctime": "2026-03-14 04:40:12,500", "levelno": 40, "name": "manager"}"#;
+        let mut expected = at("2026-03-14T11:40:12Z");
+        expected.time = time("2026-03-14T04:40:12.5");
+        assert_eq!(head(usual, line), Some(expected));
+        let created = "fmt: '%(created)f %(levelname)s %(name)s'";
+        let line = r#"{"created": 1773488412.25, "levelname": "ERROR", "name": "manager"}"#;
+        assert_eq!(head(created, line), Some(at("2026-03-14T11:40:12.25Z")));
+        assert_eq!(head("fmt: '%(message)s'", r#"{"message": "x"}"#), None);
+    }
+
+    #[test]
     fn the_files_of_root_and_of_other_loggers_are_found() {
         let section = "
 version: 1

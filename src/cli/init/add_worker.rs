@@ -9,7 +9,7 @@ use tempfile::NamedTempFile;
 
 use super::{NewFile, below, edit, generate, write_all};
 use crate::config::{self, Config};
-use crate::rules::RuleSet;
+use crate::rules::{RuleSet, is_name};
 
 /// What a new worker is written in.
 #[derive(Debug, Clone, Copy)]
@@ -46,7 +46,7 @@ type EditedFiles = Vec<(PathBuf, String)>;
 
 /// Add a worker to the system in a folder. Return what was written.
 pub(super) fn add(folder: &Path, name: &str, language: Language) -> anyhow::Result<String> {
-    if !is_name(name) {
+    if !is_name(name.as_bytes()) {
         anyhow::bail!(
             "invalid name {name:?}; use letters, digits and `_`, and begin with a letter: it names a Lua function"
         );
@@ -129,11 +129,6 @@ fn with_rule(config: &Config, name: &str) -> anyhow::Result<Option<String>> {
     let text = main.text.clone();
     set.load_stored(&files).with_context(|| format!("add a function {function} to the rules by hand"))?;
     Ok(Some(text))
-}
-
-fn is_name(name: &str) -> bool {
-    let is_letter = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
-    name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_') && name.chars().all(is_letter)
 }
 
 /// Replace a file by one with the same rights.

@@ -4,12 +4,14 @@
 use std::fmt::Write as _;
 
 use indexmap::IndexMap;
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 use pyyaml::{Value, python};
+use serde_json::{Map, Value as Json};
 
 use crate::asctime::Asctime;
 use crate::attribute::Attribute;
+use crate::line_head::LineHead;
 use crate::record::LogRecord;
 use crate::spec::Field;
 
@@ -83,6 +85,26 @@ impl JsonLine {
         out.push('}');
     }
 
+    /// Read a line back; `None` if it is not an object of this format with a time.
+    pub(super) fn head(&self, line: &str, asctime: &Asctime) -> Option<LineHead> {
+        let object: Map<String, Json> = serde_json::from_str(line.strip_prefix(&self.prefix)?).ok()?;
+        let (mut time, mut head) = (None, (None, None));
+        for (key, source) in &self.fields {
+            let Some(value) = object.get(key) else { continue };
+            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            match source {
+                FieldSource::Attribute(Some(Attribute::Asctime)) => {
+                    time = time.or_else(|| Some(asctime.read(&text)?.0));
+                }
+                FieldSource::Attribute(Some(Attribute::Created)) => time = time.or_else(|| created(value)),
+                FieldSource::Timestamp => time = text.parse().ok().or(time),
+                FieldSource::Attribute(Some(attribute)) => attribute.note(&text, &mut head),
+                FieldSource::Attribute(None) | FieldSource::Fixed(_) => {}
+            }
+        }
+        time.map(|time| LineHead { time, level: head.0, name: head.1 })
+    }
+
     fn value(&self, value: &Value, out: &mut String) {
         match value {
             Value::Null => out.push_str("null"),
@@ -134,6 +156,12 @@ impl JsonLine {
         }
         out.push('"');
     }
+}
+
+/// Read the attribute `created`: seconds since 1970, with fractions.
+fn created(value: &Json) -> Option<Timestamp> {
+    let since_1970 = SignedDuration::try_from_secs_f64(value.as_f64()?).ok()?;
+    Timestamp::from_duration(since_1970).ok()
 }
 
 /// Return a time in UTC as Python's `isoformat` writes it.
