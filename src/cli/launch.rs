@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use super::operate::{self, CommonOptions, FutureTime};
-use super::{cycle_option, words};
+use super::{cycle_option, print, words};
 use crate::config::duration;
 use nowcast_core::next_worker::LOCALHOST;
 use nowcast_core::{Command, CycleOption, LaunchOptions, NextWorker};
@@ -40,6 +40,7 @@ pub(super) fn run(args: &Args) -> ExitCode {
 
 fn launch(args: &Args) -> Result<ExitCode, ExitCode> {
     let (name, worker_args) = words::split("launch", &args.worker)?;
+    note_own_options(name, worker_args);
     let config = args.common.load()?;
     let launch = operate::requested_launch(name, worker_args, &config, args.unregistered)?;
     let delay = args.delay.max(args.at.and_then(FutureTime::duration));
@@ -48,4 +49,18 @@ fn launch(args: &Args) -> Result<ExitCode, ExitCode> {
     let options = LaunchOptions { delay, at, cycle, ..LaunchOptions::default() };
     let worker = NextWorker { host: args.host.clone(), options, ..launch };
     Ok(args.common.ask(Command::Launch { worker, rerun_of: None, origin: None }))
+}
+
+/// Tell of options of `launch` that the worker gets. Some workers have options of the same names.
+fn note_own_options(name: &str, worker_args: &[String]) {
+    for own in worker_args.iter().filter_map(|arg| own_option(arg)) {
+        print::complain(&format!(
+            "note: {own} is passed to {name}; an option of \"nowcast launch\" stands before the worker: nowcast launch {own} … {name}"
+        ));
+    }
+}
+
+fn own_option(arg: &str) -> Option<&'static str> {
+    let name = arg.split('=').next()?;
+    ["--cycle", "--delay", "--at", "--host", "--unregistered"].into_iter().find(|own| *own == name)
 }

@@ -10,6 +10,7 @@ use rustix::fs::{Access, access};
 use super::bounded;
 use crate::config::Config;
 use crate::launch;
+use crate::rules::RuleSet;
 use crate::worker;
 use nowcast_core::next_worker::{LOCALHOST, last_part};
 
@@ -42,7 +43,7 @@ pub(super) struct Missing {
     pub is_certain: bool,
 }
 
-/// Return the missing programs, then the missing working folders, then the missing Python modules.
+/// Return the missing programs and scripts, then the missing working folders, then the missing Python modules.
 pub(super) fn missing(config: &Config) -> Vec<Missing> {
     let mut missing = programs(config);
     missing.extend(folders(config));
@@ -53,19 +54,25 @@ pub(super) fn missing(config: &Config) -> Vec<Missing> {
 fn programs(config: &Config) -> Vec<Missing> {
     let mut missing = Vec::new();
     for (worker, settings) in &config.workers {
-        let Some(program) = launch::worker_program(config, worker).filter(|program| !is_found(program))
-        else {
-            continue;
+        let Some(program) = launch::worker_program(config, worker) else { continue };
+        let script = launch::worker_script(config, worker).filter(|script| !Path::new(script).is_file());
+        let text = match script {
+            _ if !is_found(&program) => {
+                let why =
+                    if program.contains('/') { "the program does not exist" } else { "it is not in PATH" };
+                format!("cannot run `{program}`: {why}; install it, make it executable, or correct the name")
+            }
+            Some(script) => format!(
+                "`{program}` cannot read `{script}`: the file does not exist; make it, or correct the name"
+            ),
+            None => continue,
         };
         let key = if settings.command.is_some() { "command" } else { "exec" };
-        let why = if program.contains('/') { "the program does not exist" } else { "it is not in PATH" };
         let key = format!("workers: {worker}: {key}");
         missing.push(Missing {
             place: key.clone(),
             key,
-            text: format!(
-                "cannot run `{program}`: {why}; install it, make it executable, or correct the name"
-            ),
+            text,
             is_certain: is_certainly_here(config, worker),
         });
     }
@@ -131,7 +138,8 @@ fn modules(config: &Config) -> Vec<Missing> {
             key: named.key.clone(),
             place: named.place.clone(),
             text: format!(
-                "`{python}` cannot find module `{module}`; install its package there, or correct the name"
+                "`{python}` cannot find module `{module}`; install its package there, correct the name, or give the worker \
+                 a program in `workers:`"
             ),
             is_certain: named.is_certain,
         })
@@ -145,15 +153,19 @@ struct NamedModule {
     is_certain: bool,
 }
 
-/// Return the Python modules that the configuration names: those of the schedule, and those of the workers' package if
-/// there are no other hosts. Rules name others.
+/// Return the Python modules that are known before a launch: those of the schedule, and, if there are no other hosts, those of registered
+/// workers, if they have a package or rules launch them by their bare names.
 fn modules_here(config: &Config) -> BTreeMap<String, NamedModule> {
     let mut modules = BTreeMap::new();
-    if let Some(package) = config.registry.workers_package.as_ref().filter(|_| config.hosts.is_empty()) {
-        for worker in config.registry.workers.keys().filter(|worker| worker::built_in(worker).is_none()) {
+    if config.hosts.is_empty() {
+        let package = config.registry.workers_package.as_ref();
+        let rules = if package.is_none() { rules_text(config) } else { String::new() };
+        let workers = config.registry.workers.keys().filter(|worker| worker::built_in(worker).is_none());
+        for worker in workers.filter(|worker| package.is_some() || is_launched(worker, &rules)) {
             let key = format!("message registry: workers: {worker}");
             let named = NamedModule { place: key.clone(), key, is_certain: false };
-            modules.insert(format!("{package}.{worker}"), named);
+            let module = package.map_or_else(|| worker.clone(), |package| format!("{package}.{worker}"));
+            modules.insert(module, named);
         }
     }
     for (index, entry) in config.scheduled.iter().enumerate() {
@@ -170,6 +182,20 @@ fn modules_here(config: &Config) -> BTreeMap<String, NamedModule> {
         worker::built_in(module).is_none() && launch::worker_program(config, name).is_none()
     });
     modules
+}
+
+/// Return whether rules launch a worker by its bare name, so that it is its module. Others may only report, or rules name their modules in full.
+fn is_launched(worker: &str, rules: &str) -> bool {
+    let launches = ["NextWorker", "worker"]
+        .into_iter()
+        .flat_map(|function| ['"', '\''].map(|quote| format!("{function}({quote}{worker}{quote}")));
+    launches.into_iter().any(|launch| rules.contains(&launch))
+}
+
+/// Return the texts of the rules' files; nothing if they cannot be loaded, which has a message of its own.
+fn rules_text(config: &Config) -> String {
+    let Ok(engine) = RuleSet::of(config).load(None) else { return String::new() };
+    engine.files().iter().map(|file| file.text.as_str()).collect()
 }
 
 #[cfg(test)]

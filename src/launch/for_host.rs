@@ -53,15 +53,35 @@ fn command_for_remote_host(request: &LaunchRequest) -> Result<LaunchCommand, Lau
 /// Return the program that a worker's `command:` or `exec:` names, as it is started on this machine.
 #[must_use]
 pub fn worker_program(config: &Config, worker: &str) -> Option<String> {
+    word(config, worker, 0)
+}
+
+/// Programs that read a script from the file that their first argument names.
+const INTERPRETERS: [&str; 14] = [
+    "Rscript", "bash", "csh", "dash", "julia", "ksh", "lua", "node", "perl", "python", "python3", "ruby",
+    "sh", "zsh",
+];
+
+/// Return the script that the program of a worker's `command:` or `exec:` reads, if it is an interpreter with a script in a file.
+#[must_use]
+pub fn worker_script(config: &Config, worker: &str) -> Option<String> {
+    let program = worker_program(config, worker)?;
+    let name = Path::new(&program).file_name()?.to_str()?;
+    let script = word(config, worker, 1)?;
+    (INTERPRETERS.contains(&name) && script.contains('/') && !script.starts_with('-')).then_some(script)
+}
+
+/// Return a word of a worker's `command:` or `exec:`, as it is on this machine.
+fn word(config: &Config, worker: &str, at: usize) -> Option<String> {
     let settings = config.workers.get(worker)?;
-    let program = settings.command.as_ref().or(settings.exec.as_ref())?.first()?;
+    let word = settings.command.as_ref().or(settings.exec.as_ref())?.get(at)?;
     Some(match working_folder(config, worker) {
-        // A program with a path is looked for from there.
-        Some(folder) if program.contains('/') => {
-            let program = filled(program, &absolute_file(config), worker, Number(0));
-            folder.join(program).to_string_lossy().into_owned()
+        // A path is looked for from there.
+        Some(folder) if word.contains('/') => {
+            let word = filled(word, &absolute_file(config), worker, Number(0));
+            folder.join(word).to_string_lossy().into_owned()
         }
-        _ => filled(program, &config.file.to_string_lossy(), worker, Number(0)),
+        _ => filled(word, &config.file.to_string_lossy(), worker, Number(0)),
     })
 }
 

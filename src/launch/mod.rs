@@ -38,7 +38,7 @@ mod worker_process;
 pub use claim_marks::claims_folder;
 pub use exit_record::STOPPED_BEFORE_START;
 pub use folder_state::RunFolderState;
-pub use for_host::{build_launch_command, worker_program};
+pub use for_host::{build_launch_command, worker_program, worker_script};
 pub use launch_command::{ExecWorker, LaunchCommand, RemoteCommands, RunLocation};
 pub use launched_runs::{LaunchedRuns, Started};
 pub use lost_contact::LostContact;

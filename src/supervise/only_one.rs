@@ -1,6 +1,7 @@
 //! [`RunningUp`]: the `nowcast up` of a journal, of which one can run at a time. It locks a file in the journal's folder until it ends.
 
 use std::fmt;
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -35,6 +36,13 @@ impl RunningUp {
         let unknown = || Presence::is_announced(NAME, journal).then_some(Self { process: 0, output: None });
         let noted = Presence::noted(NAME, journal);
         noted.and_then(|line| serde_json::from_str(&line).ok()).or_else(unknown)
+    }
+
+    /// Return the one that ran last for a journal, if none runs now.
+    #[must_use]
+    pub fn find_previous(journal: &Path) -> Option<Self> {
+        let line = fs::read_to_string(journal.join(NAME)).ok()?;
+        serde_json::from_str(&line).ok().filter(|_| Self::find(journal).is_none())
     }
 
     /// Make this process the one of the journal, as long as the value lives.

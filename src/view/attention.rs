@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::context::ViewContext;
-use super::daemons::{DaemonState, DaemonView, Daemons};
+use super::daemons::{DaemonState, DaemonView, Daemons, UpState};
 use super::expected::ExpectedView;
 use super::hint::Hint;
 use super::run::label;
@@ -151,7 +151,7 @@ impl Attention {
 /// Return the items about daemons and a stalled manager. `has_journal` is true if a nowcast manager has run here.
 pub(super) fn of_daemons(daemons: &Daemons, config: &Config, has_journal: bool) -> Vec<Attention> {
     let mut items: Vec<Attention> =
-        daemons.all.iter().filter_map(|daemon| of_daemon(daemon, config, has_journal)).collect();
+        daemons.all.iter().filter_map(|daemon| of_daemon(daemon, daemons, config, has_journal)).collect();
     items.extend(
         daemons.other_version.as_ref().map(|text| Attention::new(AttentionKind::Daemon, "manager", text)),
     );
@@ -175,7 +175,12 @@ fn show_managers(config: &Config) -> Hint {
     Hint::with_effect(command, "shows which process that is, on its host")
 }
 
-fn of_daemon(daemon: &DaemonView, config: &Config, has_journal: bool) -> Option<Attention> {
+fn of_daemon(
+    daemon: &DaemonView,
+    daemons: &Daemons,
+    config: &Config,
+    has_journal: bool,
+) -> Option<Attention> {
     let hints = match daemon.state {
         DaemonState::Running => return None,
         // Without a journal, NEMO_Nowcast's manager runs here on purpose.
@@ -183,9 +188,16 @@ fn of_daemon(daemon: &DaemonView, config: &Config, has_journal: bool) -> Option<
         // The broker would refuse a second manager, so no hint starts one.
         DaemonState::Replaced => vec![show_managers(config)],
         DaemonState::NotResponding | DaemonState::Limited => Vec::new(),
-        DaemonState::NotRunning => {
-            vec![Hint::new(format!("nowcast {} {}", daemon.name, config.file.display()))]
-        }
+        DaemonState::NotRunning => vec![match daemons.up_state {
+            UpState::Runs => Hint::with_effect(
+                format!("nowcast logs {}", daemon.name),
+                "shows why; \"nowcast up\" starts it again",
+            ),
+            UpState::Ended { is_detached } if daemons.up() == 0 => {
+                Hint::new(if is_detached { "nowcast up --detach" } else { "nowcast up" })
+            }
+            _ => Hint::new(format!("nowcast {} {}", daemon.name, config.file.display())),
+        }],
     };
     let reason = daemon.reason.clone().unwrap_or_default();
     Some(Attention { hints, ..Attention::new(AttentionKind::Daemon, daemon.name, reason) })

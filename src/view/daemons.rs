@@ -13,6 +13,7 @@ use crate::control::call::{self, HEALTH_TIMEOUT, Service};
 use crate::net::broker_state::{BrokerState, RefusedManager, Shortage};
 use crate::process::machine;
 use crate::store::{Presence, RenamedJournal, journal};
+use crate::supervise::RunningUp;
 use crate::{log_aggregator, scheduler};
 
 /// The time limit for the broker to accept a connection.
@@ -59,6 +60,17 @@ impl DaemonView {
     }
 }
 
+/// Whether `nowcast up` starts the daemons of a system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UpState {
+    /// It runs, and starts them again.
+    Runs,
+    /// It has ended.
+    Ended { is_detached: bool },
+    /// Supervisor, systemd or an operator starts them.
+    Unused,
+}
+
 /// The daemons that the configuration requires.
 #[derive(Debug, Clone, Serialize)]
 #[serde(transparent)]
@@ -70,6 +82,9 @@ pub struct Daemons {
     /// A second manager that the broker refuses.
     #[serde(skip)]
     pub refused: Option<RefusedManager>,
+    /// Whether `nowcast up` starts them.
+    #[serde(skip)]
+    pub up_state: UpState,
     /// How the manager's version differs from that of this program.
     #[serde(skip)]
     pub other_version: Option<String>,
@@ -100,7 +115,12 @@ impl Daemons {
             let otherwise = "it is not running: scheduled workers are not launched";
             all.push(announced(scheduler::NAME, "scheduler", otherwise));
         }
-        Self { all, stalled, refused, other_version }
+        let up_state = match (RunningUp::find(folder), RunningUp::find_previous(folder)) {
+            (Some(_), _) => UpState::Runs,
+            (None, Some(previous)) => UpState::Ended { is_detached: previous.output.is_some() },
+            (None, None) => UpState::Unused,
+        };
+        Self { all, stalled, refused, up_state, other_version }
     }
 
     /// Return the number of daemons that are up.

@@ -159,12 +159,11 @@ impl MessageView {
     /// Return the rule that was called and the checklist keys that it read, as text.
     pub fn rule_text(&self) -> Option<String> {
         let place = self.rule.as_ref()?;
-        let read = if self.keys_read.is_empty() {
-            "it read nothing of the checklist".to_owned()
-        } else {
-            format!("it read {}", self.keys_read.join(", "))
+        let read = match &self.keys_read[..] {
+            [] => String::new(),
+            keys => format!("; it read {}", keys.join(", ")),
         };
-        Some(format!("rule {place}, rules generation {}; {read}", self.rules_generation))
+        Some(format!("rule {place}, rules generation {}{read}", self.rules_generation))
     }
 
     /// Return the first line of the reason.

@@ -61,8 +61,8 @@ fn an_empty_variable_names_no_configuration() {
 fn everything_behind_the_workers_name_belongs_to_the_worker() {
     let system = system().section("workers: {keyless: {command: ['true']}}").start();
     let arguments = ["--delay", "30s", "--json", "-c", "x.yaml", "--", "--help"];
-    let answer = system.operate(&[&["launch", "--json", "keyless"][..], &arguments].concat());
-    let launched: serde_json::Value = serde_json::from_str(&answer).expect("JSON");
+    let output = system.command(&[&["launch", "--json", "keyless"][..], &arguments].concat()).output();
+    let launched: serde_json::Value = serde_json::from_slice(&output.expect("it runs").stdout).expect("JSON");
     let run = || -> serde_json::Value {
         serde_json::from_str(&system.operate(&["runs", "--json", "-n", "1"])).expect("JSON")
     };
@@ -72,6 +72,25 @@ fn everything_behind_the_workers_name_belongs_to_the_worker() {
     let answer = system.operate(&["rerun", "--json", &number, "--json", "--since", "-n"]);
     assert!(answer.starts_with('{'), "{answer}");
     assert_eq!(run()[0]["args"], serde_json::json!(["--json", "--since", "-n"]));
+}
+
+#[test]
+fn an_option_of_launch_after_the_workers_name_is_passed_on_with_a_note() {
+    let system = system().section("workers: {keyless: {command: ['true']}}").start();
+    let launch = |arguments: &[&str]| {
+        let output = system.command(&[&["launch"], arguments].concat()).output().expect("it runs");
+        let [out, err] = [output.stdout, output.stderr].map(|text| String::from_utf8(text).expect("text"));
+        (out, err)
+    };
+    let (out, err) = launch(&["keyless", "--cycle=2026-03-14", "--debug"]);
+    assert!(out.starts_with("keyless is launched as run #") && !out.contains("of cycle"), "{out}");
+    assert_eq!(
+        err,
+        "note: --cycle is passed to keyless; an option of \"nowcast launch\" stands before the worker: nowcast launch --cycle … keyless\n"
+    );
+    let (out, err) = launch(&["--cycle", "2026-03-14", "keyless", "--debug"]);
+    assert!(out.contains(" of cycle 2026-03-14"), "{out}");
+    assert_eq!(err, "");
 }
 
 #[test]

@@ -401,6 +401,48 @@ fn a_program_that_is_not_there_is_a_warning() {
 }
 
 #[test]
+fn a_script_that_does_not_exist_is_a_warning() {
+    let settings = |script: &str| format!("{{exec: [sh, '{{folder}}/{script}', -x]}}");
+    let (text, status) = check(|config| with_worker(&config, &settings("missing.sh")));
+    assert_eq!(status, Some(0), "{text}");
+    let is_reported = |line: &str| {
+        line.starts_with("warning: ")
+            && line.contains("exec: `sh` cannot read `")
+            && line.contains("/missing.sh`: the file does not exist")
+    };
+    assert!(text.lines().any(is_reported), "{text}");
+    for fine in [
+        settings("nowcast.yaml"),
+        "{exec: [sh, -c, 'cat /no/file']}".to_owned(),
+        "{exec: [cat, /no/file]}".to_owned(),
+    ] {
+        let (text, _) = check(|config| with_worker(&config, &fine));
+        assert_eq!(text, "nowcast.yaml is valid: 6 workers registered\n");
+    }
+}
+
+#[test]
+fn a_worker_that_rules_launch_and_that_has_no_program_is_a_warning() {
+    let checked = |rules: &str| {
+        let system = system().rules(rules).worker("publish: {success: done}").prepare();
+        system
+            .command(&["config", "check"])
+            .output()
+            .map(|output| String::from_utf8(output.stdout))
+            .expect("it runs")
+            .expect("text")
+    };
+    let text = checked("function after_publish() return { NextWorker('publish') } end");
+    let expected = "message registry: workers: publish: `/usr/bin/python3` cannot find module `publish`; install its package there, \
+                    correct the name, or give the worker a program in `workers:`";
+    assert!(text.contains(expected), "{text}");
+    for fine in ["NextWorker('json.decoder')", "NextWorker('sleep')"] {
+        let text = checked(&format!("function after_publish() return {{ {fine} }} end"));
+        assert!(!text.contains("cannot find module"), "{text}");
+    }
+}
+
+#[test]
 fn an_hour_that_comes_twice_in_autumn_with_one_cycle_is_a_warning() {
     let schedule = |format: &str| {
         format!(

@@ -133,6 +133,8 @@ fn a_detached_system_is_ready_when_the_command_returns() {
     for daemon in system.daemons().values() {
         assert!(has_ended(daemon.parse().expect("a number")), "{daemon}");
     }
+    let status = system.operation(&["status"]).1;
+    assert_eq!(status.matches("→ nowcast up --detach").count(), 2, "{status}");
     let (status, text) = system.operation(&["shutdown"]);
     assert_eq!(status, Some(1), "{text}");
     assert!(text.contains("no \"nowcast up\" runs for the journal") && text.contains("nowcast up"), "{text}");

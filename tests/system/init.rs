@@ -131,7 +131,7 @@ fn a_worker_that_cannot_be_added_changes_nothing() {
         (
             "new",
             Some("message registry: {workers: {a: }}\n"),
-            "add `new:` below `message registry: workers:` by hand",
+            "nothing was written; add `new:` below `message registry: workers:` by hand",
         ),
         ("new", Some("message registry: ["), "not valid YAML"),
     ] {
@@ -144,6 +144,20 @@ fn a_worker_that_cannot_be_added_changes_nothing() {
         assert!(text.contains(expected), "{expected}: {text}");
         assert_eq!(files(folder.path()), before);
     }
+}
+
+#[test]
+fn a_worker_without_a_system_is_refused_with_the_command_that_makes_one() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (status, text) = nowcast(folder.path(), &["init", "--worker", "get_obs"]);
+    assert_eq!(status, Some(1), "{text}");
+    assert!(
+        text.contains("nowcast.yaml does not exist") && text.contains("make a system with \"nowcast init\""),
+        "{text}"
+    );
+    let (_, text) = nowcast(folder.path(), &["init", "obs", "--worker", "get_obs"]);
+    assert!(text.contains("make a system with \"nowcast init obs\""), "{text}");
+    assert!(files(folder.path()).is_empty());
 }
 
 #[test]

@@ -45,11 +45,11 @@ fn without_a_manager() {
     let logging = "logging: {version: 1}";
     let mut system = Recorded::with((logging, &format!("{logging}\njournal: {{keep: 1d}}")), "");
     system
-        .at("-1 06:00")
+        .at("-2 06:00")
         .launches("collect_rivers", &[])
-        .at("-1 06:10")
+        .at("-2 06:10")
         .finishes("collect_rivers", "success", &format!("{{Fraser: '{}'}}", "805".repeat(100_000)))
-        .at("-1 06:20")
+        .at("-2 06:20")
         .finishes("make_plots", "success", "null")
         .at("08:00")
         .launches("collect_rivers", &[])
@@ -60,7 +60,7 @@ fn without_a_manager() {
     let commands: &[&[&str]] = &[
         &["journal", "info"],
         &["journal", "info", "--json"],
-        &["journal", "prune", "--keep", "3h"],
+        &["journal", "prune", "--keep", "12h"],
         &["journal", "prune", "--json"],
         &["journal", "compact"],
         &["journal", "compact", "--json"],

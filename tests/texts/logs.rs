@@ -178,8 +178,11 @@ fn joins_by_cycle() {
         .finishes("make_forcing", "success", "null")
         .finishes("make_plots", "success", "null")
         .says("make_ssh_files", "success", "null")
-        .at("12:30");
-    assert_snapshot("log_joins_by_cycle", &system.log_from(0));
+        .hears(b"{source: make_ssh_files, type: success, payload: , cycle: '2019-10-01'}");
+    let after_the_end = system.run(&["why", "make_plots"]);
+    system.at("12:30");
+    let log = system.log_from(0);
+    assert_snapshot("log_joins_by_cycle", &format!("{log}\n{after_the_end}"));
 }
 
 #[test]

@@ -149,12 +149,13 @@ impl Decision<'_> {
         let name = worker.name().to_owned();
         let warning = self.unregistered_warning(&name, ": its messages will be refused");
         let cycle = cycle_of::launch(worker.options.cycle.as_ref(), None);
+        let of_cycle = cycle.as_ref().map(|cycle| format!(" of cycle {cycle}")).unwrap_or_default();
         let launch = RequestedLaunch { worker, cycle, cause: self.number, join: None };
         let Some(run) = self.add_launch_to_chain(launch, origin) else {
             return Ok((format!("{name} is parked{why}: its cycle is cancelled"), Vec::new()));
         };
         let waits = self.pending_note(run);
-        Ok((format!("{name} is launched as run {run}{why}{waits}{warning}"), vec![run]))
+        Ok((format!("{name} is launched as run {run}{of_cycle}{why}{waits}{warning}"), vec![run]))
     }
 
     /// Refuse a launch of a name or on a host that cannot be.

@@ -4,12 +4,14 @@
 //! notes of messages, whenever they came. It stays known after its end, so that it completes once.
 
 use std::collections::BTreeSet;
+use std::fmt::{self, Display, Formatter};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Now;
 use crate::cycles::{Cycles, NoteScope};
+use crate::message::Message;
 use crate::rules::Requirement;
 use crate::run::Number;
 
@@ -59,7 +61,33 @@ pub struct JoinConflict {
     pub location: Option<String>,
 }
 
+impl Display for JoinEnd {
+    fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::Completed => "is complete",
+            Self::Released => "was released",
+            Self::TimedOut => "was overdue",
+            Self::Discarded => "was discarded",
+            Self::Cancelled => "was cancelled with its cycle",
+        })
+    }
+}
+
 impl IdentifiedJoin {
+    /// Return how an operator repeats what follows from a message of a join that has ended; nothing if that is not possible.
+    #[must_use]
+    pub fn remedy(&self, message: &Message) -> String {
+        match &self.scope {
+            NoteScope::Cycle(cycle) => {
+                format!(
+                    "; to repeat what follows from it: nowcast rerun --cycle {cycle} --from {}",
+                    message.source
+                )
+            }
+            NoteScope::Since(_) => String::new(),
+        }
+    }
+
     /// Return how a request differs from the join, for an operator: both places, and which one stays.
     #[must_use]
     pub fn disagreement(&self, conflict: &JoinConflict) -> String {

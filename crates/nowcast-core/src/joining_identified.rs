@@ -22,7 +22,7 @@ impl Decision<'_> {
     ) -> Vec<RequestedLaunch> {
         let name = request.name.clone().unwrap_or_else(|| message.source.clone());
         if let Some(join) = self.state.joins.identified(&scope, &name).cloned() {
-            self.request_known_join(&join, request);
+            self.request_known_join(message, &join, request);
             return Vec::new();
         }
         let cycle = match &scope {
@@ -66,12 +66,18 @@ impl Decision<'_> {
     }
 
     /// An equal request of a known join changes nothing. A different one neither, but an operator must know.
-    fn request_known_join(&mut self, join: &Join, request: JoinRequest) {
+    fn request_known_join(&mut self, message: &Message, join: &Join, request: JoinRequest) {
         let label = self.label(join);
-        if join.is_requested_by(&request) {
-            return self.log(Level::Debug, format!("join {label} is known already"));
-        }
         let Some(identity) = &join.identity else { return };
+        if join.is_requested_by(&request) {
+            return match identity.end {
+                None => self.log(Level::Debug, format!("join {label} is open already")),
+                Some(end) => self.log(
+                    Level::Info,
+                    format!("join {label} {end} and opens only once{}", identity.remedy(message)),
+                ),
+            };
+        }
         let conflict = JoinConflict { message: self.number, at: self.now.wall, location: request.location };
         let is_known = identity.conflict.as_ref().is_some_and(|known| known.location == conflict.location);
         let text = format!("join {label} is requested differently: {}", identity.disagreement(&conflict));

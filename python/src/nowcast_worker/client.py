@@ -28,6 +28,9 @@ _RESEND_PAUSE = 0.05
 #: The longest pause of that kind. None follows a connection that lasted longer.
 _MAX_RESEND_PAUSE = 30.0
 
+#: The longest delay of a signal in seconds.
+_SIGNAL_INTERVAL = 1.0
+
 
 def new_id() -> str:
     """Return an id for a message: a UUID of version 7, which sorts by time."""
@@ -168,8 +171,10 @@ class _Connection:
         poller = zmq.Poller()
         poller.register(self.socket, zmq.POLLIN)
         poller.register(self._monitor, zmq.POLLIN)
-        # Rounded up, since a timeout that is a little too short would be repeated in a busy loop.
-        poller.poll(max(0, int((until - time.monotonic()) * 1000) + 1))
+        # Rounded up, since a timeout that is a little too short would be repeated in a busy loop. Python runs signal handlers between its
+        # own instructions, so one that comes just before the call would wait for its end.
+        timeout = min(until - time.monotonic(), _SIGNAL_INTERVAL)
+        poller.poll(max(0, int(timeout * 1000) + 1))
 
     def reply(self) -> str | None:
         """Return the reply, if it has come."""

@@ -180,9 +180,9 @@ fn space(folder: &Path) -> DoctorCheck {
 }
 
 fn python(config: &Config) -> Vec<DoctorCheck> {
-    // `config check` tells of a default interpreter that workers need and that is missing.
-    let is_default = config.defaulted.contains(&vec!["python".to_owned()]);
-    let Some(python) = config.python.as_ref().filter(|_| !is_default) else { return Vec::new() };
+    let Some(python) = config.python.as_ref().filter(|_| !is_default_python(config)) else {
+        return Vec::new();
+    };
     let ask = |words: &[&str]| {
         let argv: Vec<String> =
             std::iter::once(python.as_str()).chain(words.iter().copied()).map(str::to_owned).collect();
@@ -205,11 +205,16 @@ fn python(config: &Config) -> Vec<DoctorCheck> {
     vec![version, packages]
 }
 
+/// Whether the configuration leaves out `python:`. Then a Python that does not run matters only if a worker needs it.
+fn is_default_python(config: &Config) -> bool {
+    config.defaulted.contains(&vec!["python".to_owned()])
+}
+
 /// Check the programs and Python modules of workers.
 fn requirements(config: &Config) -> Vec<DoctorCheck> {
     let mut missing = requirements::missing(config);
-    // A Python that does not run has a check of its own.
-    missing.retain(|missing| missing.key != "python");
+    // A Python that is set and does not run has a check of its own.
+    missing.retain(|missing| missing.key != "python" || is_default_python(config));
     if missing.is_empty() {
         return vec![DoctorCheck::ok(
             "workers",

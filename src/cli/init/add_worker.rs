@@ -52,6 +52,13 @@ pub(super) fn add(folder: &Path, name: &str, language: Language) -> anyhow::Resu
         );
     }
     let file = below(folder, "nowcast.yaml");
+    if !file.exists() {
+        let example = if folder == Path::new(".") { String::new() } else { format!(" {}", folder.display()) };
+        anyhow::bail!(
+            "{} does not exist, so no worker can be added; make a system with \"nowcast init{example}\", or name its folder",
+            file.display()
+        );
+    }
     let (config, _) = config::load(&file)?;
     if config.registry.workers.contains_key(name) {
         anyhow::bail!("{} has a worker {name} already", file.display());
@@ -127,7 +134,8 @@ fn with_rule(config: &Config, name: &str) -> anyhow::Result<Option<String>> {
     let added = include_str!("common/worker.lua").replace("@WORKER@", name);
     main.text = format!("{}\n\n{added}", main.text.trim_end_matches('\n'));
     let text = main.text.clone();
-    set.load_stored(&files).with_context(|| format!("add a function {function} to the rules by hand"))?;
+    set.load_stored(&files)
+        .with_context(|| format!("add a function {function} to the rules by hand; nothing was written"))?;
     Ok(Some(text))
 }
 

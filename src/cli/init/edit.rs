@@ -9,7 +9,7 @@ use pyyaml::{Marks, Value};
 /// The text is not YAML, or the mapping is not written so.
 pub(super) fn add_entry(text: &str, mapping: &[&str], entry: &str) -> anyhow::Result<String> {
     let (value, marks) = pyyaml::read_marked(text)?;
-    let place = || format!("add `{entry}` below `{}:` by hand", mapping.join(": "));
+    let place = || format!("nothing was written; add `{entry}` below `{}:` by hand", mapping.join(": "));
     match find(&value, mapping) {
         None if mapping.len() == 1 => {
             let end = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
@@ -37,7 +37,7 @@ fn insert_before(
     let of_mapping = marks.line_of(mapping);
     let of_first = marks.line_of(&[mapping, &[first]].concat());
     let Some(line) = of_first.filter(|line| Some(*line) != of_mapping) else {
-        anyhow::bail!("the section is not written with an entry a line");
+        anyhow::bail!("its entries are not on lines of their own");
     };
     let mut lines: Vec<&str> = text.split_inclusive('\n').collect();
     let before = lines.get(line - 1).context("the line is missing")?;
@@ -84,7 +84,7 @@ mod tests {
     fn a_mapping_in_one_line_is_left_to_the_user() {
         for text in ["workers: {a: 1}\n", "workers:\n", "workers: []\n"] {
             let error = add_entry(text, &["workers"], "b:").unwrap_err();
-            assert_eq!(error.to_string(), "add `b:` below `workers:` by hand", "{text}");
+            assert_eq!(error.to_string(), "nothing was written; add `b:` below `workers:` by hand", "{text}");
         }
     }
 }

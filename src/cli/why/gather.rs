@@ -434,7 +434,30 @@ pub(super) fn outcome(record: &Record, context: &ViewContext) -> anyhow::Result<
         }
     }
     if message.outcome == Outcome::Ruled && lines.is_empty() {
-        lines.push("its rule returned no launches".to_owned());
+        let ended = ended_join(record, message, context)?;
+        lines.push(ended.unwrap_or_else(|| "its rule returned no launches".to_owned()));
     }
     Ok(lines)
+}
+
+/// Describe the join that a message's rule returned, if it had ended before.
+fn ended_join(
+    record: &Record,
+    message: &MessageRecord,
+    context: &ViewContext,
+) -> anyhow::Result<Option<String>> {
+    let (Some(request), Some(said)) = (&message.join_request, &message.message) else { return Ok(None) };
+    let name = request.name.as_ref().unwrap_or(&said.source);
+    let ended = context.history.open_now()?.ended_joins;
+    let text = |join: &Join| {
+        let identity =
+            join.identity.as_ref().filter(|identity| Some(&identity.scope) == request.scope.as_ref())?;
+        let end = identity.end.filter(|_| join.name == *name && join.id < record.number)?;
+        Some(format!(
+            "its rule returned the join {} of {name}, which {end} and opens only once{}",
+            join.id,
+            identity.remedy(said)
+        ))
+    };
+    Ok(ended.iter().find_map(text))
 }

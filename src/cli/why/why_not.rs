@@ -229,7 +229,8 @@ fn not_since(
             launchers.extend(message.message.map(|said| said.source));
         }
     }
-    launchers.extend(named_in_rules(name, context));
+    // Its own rule may stand beside the one that launches it.
+    launchers.extend(named_in_rules(name, context).into_iter().filter(|source| source != name));
     let mut reasons = Vec::new();
     for source in launchers {
         reasons.extend(last_message(name, &source, last_cause, context)?);
