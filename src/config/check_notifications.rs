@@ -30,7 +30,7 @@ const METHODS: [&str; 5] = ["POST", "GET", "PUT", "PATCH", "HEAD"];
 const ALL: &str = "all";
 
 /// The default body of a webhook, which Slack, Mattermost and others understand.
-const WEBHOOK_BODY: &str = r#"{"text": "{text}"}"#;
+const WEBHOOK_BODY: &str = r#"{"text": "{text}\n{why}"}"#;
 
 /// The values of `escape`.
 const SLACK: &str = "slack";
@@ -43,7 +43,7 @@ const FORM: &str = "application/x-www-form-urlencoded";
 const SUBJECT: &str = "nowcast: {text}";
 
 /// The default body of an e-mail.
-const EMAIL_BODY: &str = "{text}\n\n{time}\nnowcast why {number}\n";
+const EMAIL_BODY: &str = "{text}\n\n{time}\n{why}\n";
 
 /// The default ports of mail servers, from RFC 6409 and RFC 8314.
 const SUBMISSION: u16 = 587;

@@ -108,6 +108,9 @@ fn value(field: TemplateField, notice: &Notice) -> String {
         TemplateField::Alarm => notice.alarm.map(|alarm| alarm.name().to_owned()).unwrap_or_default(),
         TemplateField::Time => notice.at.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string(),
         TemplateField::Number => notice.number.0.to_string(),
+        // What is not in the journal has the number 0.
+        TemplateField::Why if notice.number.0 == 0 => String::new(),
+        TemplateField::Why => format!("nowcast why {}", notice.number.0),
         TemplateField::Text => error_text::cut(&notice.text, LONGEST).into_owned(),
     }
 }

@@ -5,6 +5,7 @@ use crate::decide::Decision;
 use crate::effect::Effect;
 use crate::level::Level;
 use crate::message::Message;
+use crate::next_worker::LOCALHOST;
 use crate::notice::{Notice, NoticeMessage};
 use crate::run::{Run, Stage, is_failure};
 
@@ -58,10 +59,11 @@ impl Decision<'_> {
 pub(super) fn describe(message: &Message, run: Option<&Run>) -> String {
     let said = format!("{}: {}", message.source, message.r#type);
     let Some(run) = run else { return said };
+    let cycle = run.cycle.as_ref().map(|cycle| format!(" of cycle {cycle}")).unwrap_or_default();
+    let host = if run.worker.host == LOCALHOST { String::new() } else { format!(" on {}", run.worker.host) };
+    let said = format!("{said} (run {}{cycle}{host})", run.id);
     match &run.stage {
-        Stage::Ended { ending, .. } if !ending.is_success() => {
-            format!("{said} (run {}), which {ending}", run.id)
-        }
-        _ => format!("{said} (run {})", run.id),
+        Stage::Ended { ending, .. } if !ending.is_success() => format!("{said}, which {ending}"),
+        _ => said,
     }
 }

@@ -30,11 +30,13 @@ pub enum TemplateField {
     Number,
     /// `{text}`: a description of what happened.
     Text,
+    /// `{why}`: the command that tells more; empty if there is none.
+    Why,
 }
 
 impl TemplateField {
     /// All fields with their names.
-    pub const ALL: [(TemplateField, &str); 7] = [
+    pub const ALL: [(TemplateField, &str); 8] = [
         (TemplateField::Worker, "worker"),
         (TemplateField::Type, "type"),
         (TemplateField::Payload, "payload"),
@@ -42,6 +44,7 @@ impl TemplateField {
         (TemplateField::Time, "time"),
         (TemplateField::Number, "number"),
         (TemplateField::Text, "text"),
+        (TemplateField::Why, "why"),
     ];
 }
 
