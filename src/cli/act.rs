@@ -9,6 +9,7 @@ use super::operate::{
 use super::read_only::ViewContext;
 use super::{cycle_option, print};
 use crate::store::journal::RunState;
+use crate::view::attention::requirements;
 use crate::view::run::label;
 use nowcast_core::hold::HoldTarget;
 use nowcast_core::parked::ParkedItem;
@@ -67,18 +68,29 @@ fn parked_messages(
     Ok(selected)
 }
 
-/// Return the selected launches that are parked, all of an item, or pending.
+/// Return the selected launches that wait in a join or are parked, all of an item, or are pending.
 fn waiting_launches(
     bulk: &Bulk,
     context: &ViewContext,
     command: impl Fn(Number) -> Command,
 ) -> anyhow::Result<Vec<Selected>> {
     let mut selected = Vec::new();
-    for parked in context.history.open_now()?.parked {
+    let fits = |launch: &RequestedLaunch| {
+        bulk.fits(launch.worker.name(), Some(&launch.worker.host), launch.cycle.as_ref())
+    };
+    let open = context.history.open_now()?;
+    for join in &open.joins {
+        let launches = join.launches();
+        let opened = context.history.event(join.opened_by)?.map(|event| event.at.timestamp());
+        if !launches.is_empty() && launches.iter().all(fits) && opened.is_none_or(|time| bulk.is_since(time))
+        {
+            let named: Vec<String> = launches.iter().map(|launch| label(&launch.worker)).collect();
+            let what = format!("join {}: {}; {}", join.name, named.join(", "), requirements(join));
+            selected.push(Selected::new(join.id, what, command(join.id)));
+        }
+    }
+    for parked in open.parked {
         let ParkedItem::Launches { launches, .. } = &parked.item else { continue };
-        let fits = |launch: &RequestedLaunch| {
-            bulk.fits(launch.worker.name(), Some(&launch.worker.host), launch.cycle.as_ref())
-        };
         if launches.iter().all(fits) && bulk.is_since(parked.at.timestamp()) {
             let named: Vec<String> = launches.iter().map(|launch| label(&launch.worker)).collect();
             let what = format!("parked: {}; {}", named.join(", "), first_line(&parked.reason));

@@ -84,7 +84,7 @@ impl Selected {
     }
 
     fn line(&self) -> String {
-        format!("#{} {}", self.number, self.what)
+        format!("{} {}", self.number, self.what)
     }
 }
 

@@ -55,8 +55,8 @@ pub struct FailureGroup {
     pub acknowledged: Option<Acknowledgement>,
 }
 
-/// Return the runs that failed within the last day and were not followed by a success with the same worker, arguments
-/// and host, grouped by kind of failure. Earlier failures with the same arguments are grouped with the latest.
+/// Return the runs that failed within the last day and were not followed by a success with the same worker, arguments,
+/// host and cycle, grouped by kind of failure. Earlier failures with the same arguments are grouped with the latest.
 ///
 /// # Errors
 ///
@@ -191,8 +191,10 @@ fn is_rerun(context: &ViewContext, run: &Run, failed: &Run) -> Result<bool, Jour
     })
 }
 
+/// Whether runs do the same for the same cycle: a success in another cycle repairs nothing.
 pub(super) fn is_same(one: &Run, other: &Run) -> bool {
     one.worker.name() == other.worker.name()
+        && one.cycle == other.cycle
         && one.worker.args == other.worker.args
         && one.worker.host == other.worker.host
 }

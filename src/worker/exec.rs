@@ -140,6 +140,12 @@ impl Exec {
         }
         *self.r#type.borrow_mut() = read_written(&type_file(files))?.map(|text| text.trim().to_owned());
         match ending {
+            Ending::Status(0)
+                if let Some(failure) = self.r#type.borrow().as_deref().filter(|asked| is_failure(asked)) =>
+            {
+                let text = format!("{program} reported {failure}");
+                Err(if failure == "crash" { WorkerError::crash(text) } else { WorkerError::new(text) })
+            }
             Ending::Status(0) => payload_of(read_written(&payload_file(files))?),
             Ending::Status(code) if expected.unwrap_or_default().contains(code) => {
                 Err(WorkerError::new(format!("{program} {ending}")))

@@ -98,6 +98,30 @@ fn one_that_is_refused_is_reported_and_the_others_are_done() {
 }
 
 #[test]
+fn the_joins_of_a_cycle_are_selected_with_what_waits_in_them() {
+    let rules = r#"
+function after_sleep(msg)
+  return {}, Join{ name = "tracks", cycle = msg.cycle, wait_for = { "sleep", "awaken" }, launch = { NextWorker("awaken") } }
+end"#;
+    let system = system().rules(rules).section("workers: {sleep: {command: ['true']}}").start();
+    for cycle in ["2026-03-13", "2026-03-14"] {
+        system.operate(&["send", "--cycle", cycle, "sleep", "success"]);
+    }
+    let joins = json(&system, &["status", "--json"])["joins"].as_array().expect("a list").len();
+    assert_eq!(joins, 2);
+    let shown = system.operate(&["discard", "--cycle", "2026-03-14", "--dry-run"]);
+    assert!(shown.starts_with('#') && !shown.starts_with("##"), "{shown}");
+    assert!(shown.contains(" join tracks: awaken; needs awaken"), "{shown}");
+    assert_eq!(
+        system.operate(&["discard", "--cycle", "2026-03-14", "--worker", "sleep", "--dry-run"]),
+        "nothing is selected\n"
+    );
+    system.operate(&["discard", "--cycle", "2026-03-14", "--yes"]);
+    let left = json(&system, &["status", "--json"]);
+    assert_eq!(left["joins"].as_array().expect("a list").len(), 1, "{left}");
+}
+
+#[test]
 fn running_runs_are_stopped_and_failed_ones_acknowledged() {
     let system = system()
         .section("workers: {sleep: {command: [sleep, '1000']}, awaken: {command: [sleep, '1000']}}")

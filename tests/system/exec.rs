@@ -42,9 +42,15 @@ fn the_command_can_name_the_message_type() {
 }
 
 #[test]
+fn a_command_that_names_a_failure_has_failed_whatever_its_status() {
+    for r#type in ["failure", "crash"] {
+        assert_eq!(run(&format!("echo {type} > \"$NOWCAST_TYPE\"")).1, r#type);
+    }
+}
+
+#[test]
 fn a_command_that_names_its_type_and_then_fails_has_failed() {
     assert_eq!(run("echo 'success 12' > \"$NOWCAST_TYPE\"; exit 3").1, "failure");
-    assert_eq!(run("echo 'failure' > \"$NOWCAST_TYPE\"").1, "success");
     assert_eq!(run(": > \"$NOWCAST_TYPE\"").1, "success");
 }
 

@@ -101,3 +101,24 @@ fn daemons_are_down() {
     assert_snapshot("status_down", &system.run(&["status"]));
     assert_snapshot("status_down_json", &system.run(&["status", "--json"]));
 }
+
+#[test]
+fn a_success_in_another_cycle_repairs_nothing() {
+    let mut system = Recorded::new();
+    system
+        .at("09:00")
+        .launches_in("2026-03-13", "make_ssh_files", &["00"])
+        .finishes("make_ssh_files", "failure", "null")
+        .launches_in("2026-03-14", "make_ssh_files", &["00"])
+        .finishes("make_ssh_files", "success", "null")
+        .at("12:00");
+    let text = system.run(&["status"]);
+    assert!(text.contains("FAILED"), "{text}");
+    system.at("12:01").launches_in("2026-03-13", "make_ssh_files", &["00"]).finishes(
+        "make_ssh_files",
+        "success",
+        "null",
+    );
+    let text = system.run(&["status"]);
+    assert!(!text.contains("FAILED"), "{text}");
+}

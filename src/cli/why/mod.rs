@@ -3,6 +3,8 @@
 mod causes;
 mod gather;
 mod page;
+mod reason;
+mod upstream;
 mod why_not;
 
 use std::fmt::Write as _;
