@@ -312,13 +312,14 @@ fn a_shutdown_leaves_workers_and_names_them() {
 fn a_shutdown_with_workers_that_do_not_end_in_time_stops_nothing() {
     let system = started(
         system()
-            .file("stuck.sh", "#!/bin/sh\ntrap '' TERM\nwhile :; do /bin/sleep 1; done\n")
+            .file("stuck.sh", "#!/bin/sh\ntrap '' TERM\n: > trapped\nwhile :; do /bin/sleep 1; done\n")
             .rules("function after_stuck() return {} end")
             .worker("stuck: {success: ok, crash: crashed}")
             .section("workers:\n  stuck: {command: [sh, stuck.sh]}"),
     );
     system.operate(&["launch", "stuck"]);
-    system.wait_for("the run", || (system.running().len() == 1).then_some(()));
+    // Before, SIGTERM would end it.
+    system.wait_for("the trap", || system.path("trapped").exists().then_some(()));
     let (status, text) = system.operation(&["shutdown", "--workers", "--timeout", "1s"]);
     assert_eq!(status, Some(1), "{text}");
     assert!(text.contains("these workers have not ended in time") && text.contains("stuck"), "{text}");
