@@ -156,8 +156,15 @@ pub(super) fn of_daemons(daemons: &Daemons, config: &Config, has_journal: bool) 
         daemons.other_version.as_ref().map(|text| Attention::new(AttentionKind::Daemon, "manager", text)),
     );
     items.extend(daemons.refused.as_ref().map(|refused| of_refused(refused, config)));
-    items.extend(daemons.stalled.clone().map(|why| Attention::new(AttentionKind::Journal, "", why)));
+    items.extend(daemons.stalled.clone().map(|why| of_stalled(why, config)));
     items
+}
+
+/// The reason is nearly always a full disk.
+fn of_stalled(why: String, config: &Config) -> Attention {
+    let disk = format!("df -h {}", config.journal.folder.display());
+    let hints = vec![Hint::with_effect(disk, "shows the room on its disk; the manager goes on by itself")];
+    Attention { hints, ..Attention::new(AttentionKind::Journal, "", why) }
 }
 
 fn of_refused(refused: &RefusedManager, config: &Config) -> Attention {

@@ -127,6 +127,10 @@ fn item(failure: &FailureGroup, context: &ViewContext, open: &OpenItems) -> Resu
     if failure.acknowledged.is_none() {
         hints.push(Hint::new(format!("nowcast ack {number}")));
     }
+    let is_killed = matches!(latest.stage, Stage::Ended { ending: Ending::Killed(9), .. });
+    if is_killed && latest.stop_requested.is_none() && latest.worker.host == LOCALHOST {
+        hints.push(Hint::with_effect("dmesg -T | grep -i 'killed process'", "if memory ran out"));
+    }
     let view = RunView::new(latest, context);
     Ok(Attention {
         number: Some(number),

@@ -84,7 +84,7 @@ function expect_nothing_waits() end
 
 --- The plan of a day: its first launches, and the outcomes of its workers.
 ---@class DayPlan
----@field start (ExpectedLaunch|table)[] launches, or `{ "download_weather 06", at = "06:00" }`
+---@field start (ExpectedLaunch|table)[] launches, or `{ "download_weather 06", at = "06:00", cycle = "2026-03-14" }`
 ---@field ends table<string, DayEnd|(fun(run: DayRun): DayEnd?)>?
 ---@field hours integer? the hours after which the day ends at the latest
 ---@field errors_expected boolean? whether rules may fail and launches may be parked
