@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::as_yaml;
+use crate::chains::Chains;
 use crate::clock::{CLOCK_STEP, Now, Steady};
 use crate::cycle::Cycle;
 use crate::run::{Number, RunId};
@@ -110,7 +111,7 @@ impl ChainMessage {
     }
 }
 
-/// The notes of one cycle, or of all messages. Cloning shares everything, and a copy that gets a message shares the other chains.
+/// The notes of one cycle, or of all messages. Cloning shares everything, and a copy that gets a message shares most of the chains.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(from = "NotesData")]
 pub struct Notes(Arc<NotesData>);
@@ -120,7 +121,7 @@ struct NotesData {
     /// By worker and type.
     last: BTreeMap<String, BTreeMap<String, LastMessage>>,
     /// By worker.
-    chains: BTreeMap<String, BTreeMap<Number, Arc<Chain>>>,
+    chains: BTreeMap<String, Chains>,
     /// The bytes of memory that all this takes, approximately.
     #[serde(skip)]
     bytes: usize,
@@ -143,7 +144,7 @@ impl NotesData {
 
     fn measure(&mut self) {
         let last = self.last.values().flatten().map(|(r#type, last)| last_bytes(r#type, last));
-        let chains = self.chains.values().flat_map(BTreeMap::values).map(|chain| chain_bytes(chain));
+        let chains = self.chains.values().flat_map(Chains::iter).map(|(_, chain)| chain_bytes(chain));
         self.bytes = last.chain(chains).sum();
     }
 }
@@ -197,7 +198,7 @@ impl Notes {
 
     /// Return the chains of a worker, oldest first.
     pub fn chains(&self, worker: &str) -> impl Iterator<Item = (Number, &Chain)> {
-        self.0.chains.get(worker).into_iter().flatten().map(|(number, chain)| (*number, &**chain))
+        self.0.chains.get(worker).into_iter().flat_map(Chains::iter)
     }
 
     /// Return the chain in which a message of a worker counts.
@@ -210,7 +211,7 @@ impl Notes {
     /// Return the messages that count in joins, by worker, the oldest chain of each first.
     pub fn messages(&self) -> impl Iterator<Item = (&str, &ChainMessage)> {
         self.0.chains.iter().flat_map(|(worker, chains)| {
-            chains.values().flat_map(|chain| &chain.messages).map(|message| (worker.as_str(), message))
+            chains.iter().flat_map(|(_, chain)| &chain.messages).map(|message| (worker.as_str(), message))
         })
     }
 
@@ -218,8 +219,8 @@ impl Notes {
     pub(crate) fn remove(&mut self, messages: &BTreeSet<Number>) -> Vec<(String, String)> {
         let data = Arc::make_mut(&mut self.0);
         data.chains.retain(|_, chains| {
-            chains.retain(|_, chain| {
-                Arc::make_mut(chain).messages.retain(|message| !messages.contains(&message.message));
+            chains.retain(|chain| {
+                chain.messages.retain(|message| !messages.contains(&message.message));
                 !chain.messages.is_empty()
             });
             !chains.is_empty()
@@ -248,9 +249,8 @@ impl Notes {
         let (message, at, cycle, payload) = (note.message, note.at, note.cycle.clone(), payload.cloned());
         data.put_last(&note.worker, &note.r#type, LastMessage { message, at, cycle, payload });
         let chains = data.chains.entry(note.worker.clone()).or_default();
-        data.bytes -= chains.get(&note.chain()).map_or(0, |chain| chain_bytes(chain));
-        let new = || Arc::new(Chain { run: note.run, messages: Vec::new() });
-        let chain = Arc::make_mut(chains.entry(note.chain()).or_insert_with(new));
+        data.bytes -= chains.get(note.chain()).map_or(0, chain_bytes);
+        let chain = chains.entry(note.chain(), || Chain { run: note.run, messages: Vec::new() });
         // The latest run counts. A late message of an earlier one changes nothing.
         if note.run > chain.run {
             *chain = Chain { run: note.run, messages: Vec::new() };
@@ -263,8 +263,8 @@ impl Notes {
         data.bytes += chain_bytes(chain);
         if chains.len() > MOST_CHAINS {
             // The oldest, unless that is the one that has just had a message.
-            let oldest = chains.keys().find(|number| **number != note.chain()).copied();
-            let forgotten = oldest.and_then(|oldest| chains.remove(&oldest));
+            let oldest = chains.iter().map(|(number, _)| number).find(|number| *number != note.chain());
+            let forgotten = oldest.and_then(|oldest| chains.remove(oldest));
             data.bytes -= forgotten.map_or(0, |chain| chain_bytes(&chain));
         }
     }
