@@ -171,7 +171,7 @@ impl State {
                 self.activity.closed(run.id);
             }
             Change::Run(run) => {
-                self.runs.put((**run).clone());
+                self.runs.put(run.clone());
                 self.activity.opened(run.id, run.cycle.clone());
             }
             Change::Join(join) => {
