@@ -4,10 +4,46 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::notes::Chain;
-use crate::run::Number;
+use crate::clock::{CLOCK_STEP, Now, Steady};
+use crate::run::{Number, RunId};
+
+/// The messages of a chain that count: those of its latest run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Chain {
+    /// The latest run; `None` for a message without a run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<RunId>,
+    /// Its messages, one for each type, oldest first.
+    pub messages: Vec<ChainMessage>,
+}
+
+/// A message of a chain.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChainMessage {
+    /// The event.
+    pub message: Number,
+    /// The message type.
+    pub r#type: String,
+    /// When it was received, by the wall clock.
+    pub at: Timestamp,
+    /// When that was in steady time; `None` if that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steady: Option<Steady>,
+}
+
+impl ChainMessage {
+    /// Return when it was received, by the wall clock as it is set now.
+    #[must_use]
+    pub fn received_at(&self, now: Now) -> Timestamp {
+        let shown = now.wall_of(self.at, self.steady);
+        // Both clocks are read one after the other, so without a step the recorded time is the exact one.
+        let is_set = shown.duration_since(self.at).abs() >= CLOCK_STEP;
+        if is_set { shown } else { self.at }
+    }
+}
 
 /// How many numbers a block spans: those of a few days.
 const BLOCK: u64 = 2_048;

@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::as_yaml;
 use crate::chains::Chains;
-use crate::clock::{CLOCK_STEP, Now, Steady};
+pub use crate::chains::{Chain, ChainMessage};
+use crate::clock::Steady;
 use crate::cycle::Cycle;
 use crate::run::{Number, RunId};
 use pyyaml::Value;
@@ -74,41 +75,6 @@ pub struct LastMessage {
     /// Its payload; `None` if it was larger than [`LARGEST_PAYLOAD`].
     #[serde(with = "as_optional_yaml")]
     pub payload: Option<Value>,
-}
-
-/// The messages of a chain that count: those of its latest run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Chain {
-    /// The latest run; `None` for a message without a run.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub run: Option<RunId>,
-    /// Its messages, one for each type, oldest first.
-    pub messages: Vec<ChainMessage>,
-}
-
-/// A message of a chain.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ChainMessage {
-    /// The event.
-    pub message: Number,
-    /// The message type.
-    pub r#type: String,
-    /// When it was received, by the wall clock.
-    pub at: Timestamp,
-    /// When that was in steady time; `None` if that is not known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub steady: Option<Steady>,
-}
-
-impl ChainMessage {
-    /// Return when it was received, by the wall clock as it is set now.
-    #[must_use]
-    pub fn received_at(&self, now: Now) -> Timestamp {
-        let shown = now.wall_of(self.at, self.steady);
-        // Both clocks are read one after the other, so without a step the recorded time is the exact one.
-        let is_set = shown.duration_since(self.at).abs() >= CLOCK_STEP;
-        if is_set { shown } else { self.at }
-    }
 }
 
 /// The notes of one cycle, or of all messages. Cloning shares everything, and a copy that gets a message shares most of the chains.
