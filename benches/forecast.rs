@@ -3,6 +3,8 @@
 //! A synthetic system of 130 messages a day, with 74 days of the past: 1,000 simulated days on one core, and a forecast of the rest of
 //! a day in 200 draws as `nowcast forecast` makes it, the reading of the journal included. Prints the processor time, which other programs
 //! on the machine hardly change, and the time by the clock. Fails on nothing.
+//!
+//! `cargo bench --bench forecast -- 50` simulates so many days and nothing else: a profiler makes them slow.
 
 #[path = "../tests/support/mod.rs"]
 mod support;
@@ -46,16 +48,21 @@ fn main() {
     let odds = Odds::new(&start.past, &start.running, 0, now, start.today);
     let sent = SentMessages::new(History::open(&start.journal).expect("a journal"));
     let mut simulation = Simulation::new(&start, &odds, &what_if, &engine, sent);
-    for what in ["1,000 simulated days on one core", "the same again"] {
+    let few = std::env::args().find_map(|argument| argument.parse().ok());
+    let days = few.unwrap_or(1_000);
+    for what in [&format!("{days} simulated days on one core"), "the same again"] {
         let messages: usize = measured(what, || {
             let mut messages = 0;
-            for draw in 0..1_000 {
+            for draw in 0..days {
                 let trace = simulation.run(draw, &|| false).expect("readable").expect("in time").trace;
                 messages += trace.runs.iter().filter(|run| run.reported.is_some()).count();
             }
             messages
         });
-        assert_eq!(messages, 1_000 * (2 + CHAINS * STEPS));
+        assert_eq!(messages, days as usize * (2 + CHAINS * STEPS));
+    }
+    if few.is_some() {
+        return;
     }
     let draws = Draws { count: 200, seed: 0, limit: None, threads: None };
     let forecast_of = || Forecast::of(&start, &rules, &what_if, draws).expect("a forecast");

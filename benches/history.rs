@@ -4,6 +4,7 @@
 //! to draw the messages of every attempt, in processor time.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
@@ -109,7 +110,7 @@ fn run(index: u64, launched: Timestamp, has_cycles: bool) -> [Record; 3] {
         is_restored: false,
     };
     let record = |number, at, event, run: &Run| {
-        let changes = vec![Change::Run(Box::new(run.clone()))];
+        let changes = vec![Change::Run(Arc::new(run.clone()))];
         Record { number, at: zoned(at), event, changes }
     };
     let first = record(requested, launched, RecordedEvent::Due, &run);

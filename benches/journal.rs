@@ -3,6 +3,7 @@
 //! Prints medians and ratios. `cargo bench --bench journal -- 100000` fills it with so many messages instead of a million.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, ZonedDateTime};
@@ -136,7 +137,7 @@ impl Bench {
             let (launched, ran) = (Some(at.wall), Some(SignedDuration::ZERO));
             run.stage =
                 Stage::Ended { launched, exited: None, at, ran, ending, folder: "2026-03-14/8812".into() };
-            changes.push(Change::Run(Box::new(run)));
+            changes.push(Change::Run(Arc::new(run)));
         }
         self.last_number += 1;
         let run = Run {
@@ -155,7 +156,7 @@ impl Bench {
             is_restored: false,
         };
         self.running.push(run.clone());
-        changes.push(Change::Run(Box::new(run)));
+        changes.push(Change::Run(Arc::new(run)));
         let event = RecordedEvent::Message(Box::new(MessageRecord {
             ticket: Some(Ticket { epoch: 7, number: self.messages }),
             body: message.encode().into_bytes(),

@@ -78,7 +78,7 @@ fn decide_and_rules(entries: i64) {
         // The run that was launched ends; its time is not the message's.
         let launched: Vec<_> = state.runs.keys().copied().collect();
         for run in launched {
-            state.apply(&Change::Run(Box::new(without_report(&state.runs[&run]))), &Value::Null);
+            state.apply(&Change::Run(Arc::new(without_report(&state.runs[&run]))), &Value::Null);
         }
     }
     let each = start.elapsed() / u32::try_from(count).unwrap_or(u32::MAX);
@@ -160,7 +160,7 @@ fn open_cycle(state: &mut State, number: u64) {
         timeout: None,
         identity: Some(Box::new(identity)),
     }));
-    changes.push(Change::Run(Box::new(Run {
+    changes.push(Change::Run(Arc::new(Run {
         id: Number(first + 300),
         worker: NextWorker::new("awaken", Vec::new()),
         cycle: Some(cycle),

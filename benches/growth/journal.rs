@@ -1,6 +1,7 @@
 //! Message cost against the length of the journal.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use jiff::{SignedDuration, ToSpan, ZonedDateTime};
 use nowcast::store::Journal;
@@ -139,7 +140,7 @@ impl Past {
             };
         }
         let event = RecordedEvent::RunEnded { run: run.id };
-        Record { number, at: self.now.clone(), event, changes: vec![Change::Run(Box::new(run))] }
+        Record { number, at: self.now.clone(), event, changes: vec![Change::Run(Arc::new(run))] }
     }
 
     fn message(&mut self, launches: bool) -> Record {
@@ -167,12 +168,12 @@ impl Past {
         let mut changes = vec![Change::PayloadMerged { key }, noted];
         if let Some(mut run) = self.running.take() {
             run.report = Some(RunReport { message: number, r#type: "success".into() });
-            changes.push(Change::Run(Box::new(run.clone())));
+            changes.push(Change::Run(Arc::new(run.clone())));
             self.reported = Some(run);
         }
         let launches = launches && !self.messages.is_multiple_of(CHAIN);
         self.running = launches.then(|| self.launched(next, number));
-        changes.extend(self.running.iter().map(|run| Change::Run(Box::new(run.clone()))));
+        changes.extend(self.running.iter().map(|run| Change::Run(Arc::new(run.clone()))));
         let event = RecordedEvent::Message(Box::new(MessageRecord {
             ticket: Some(Ticket { epoch: 7, number: self.messages }),
             body: message.encode().into_bytes(),

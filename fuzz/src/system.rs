@@ -121,7 +121,8 @@ impl System {
             let (call, user) = (None, "ana".to_owned());
             self.decide(Event::Command { call, user, command, historical_checklist: None });
         }
-        if let Some(run) = self.state.runs.values().find(|run| run.is_running()).map(|run| run.id) {
+        let running = self.state.runs.running().next().map(|run| run.id);
+        if let Some(run) = running {
             self.decide(Event::RunEnded { run, ending: Ending::Status(1), ended_at: None });
         }
         self.pass(60);

@@ -132,13 +132,9 @@ pub fn in_text(text: &str) -> impl Iterator<Item = FoundDate> + '_ {
     let bytes = text.as_bytes();
     let mut at = 0;
     std::iter::from_fn(move || {
-        while at < bytes.len() {
-            let begin = at;
-            at += 1;
-            let follows_digit = begin > 0 && bytes[begin - 1].is_ascii_digit();
-            if !bytes[begin].is_ascii_digit() || follows_digit {
-                continue;
-            }
+        // No digit stands before `at`.
+        while let Some(others) = bytes[at..].iter().position(u8::is_ascii_digit) {
+            let begin = at + others;
             let found = DateForm::ALL.into_iter().find_map(|form| {
                 let date = form.read(&bytes[begin..])?;
                 let end = begin + form.len();
@@ -149,6 +145,7 @@ pub fn in_text(text: &str) -> impl Iterator<Item = FoundDate> + '_ {
                 at = found.range.end;
                 return Some(found);
             }
+            at = begin + bytes[begin..].iter().take_while(|byte| byte.is_ascii_digit()).count();
         }
         None
     })
@@ -200,6 +197,7 @@ fn replaced(
     let mut copied = 0;
     for found in in_text(text) {
         if let Some(replacement) = replacement(&found) {
+            whole.reserve(text.len() - copied + replacement.len());
             whole.push_str(&text[copied..found.range.start]);
             whole.push_str(&replacement);
             copied = found.range.end;

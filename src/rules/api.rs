@@ -281,6 +281,8 @@ fn calls(lua: &Lua, table: &Table, host: &Rc<CallState>) -> mlua::Result<()> {
         Ok(())
     })?;
     table.raw_set("set_loading", function)?;
+    let function = lua.create_function(|lua, count: usize| lua.create_table_with_capacity(0, count))?;
+    table.raw_set("table_with_room", function)?;
 
     let function =
         lua.create_function(|lua, (text, format): (LuaValue, LuaValue)| date::date(lua, &text, &format))?;

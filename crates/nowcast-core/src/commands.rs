@@ -6,6 +6,8 @@ mod pending;
 mod restore;
 mod rewind;
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 use crate::alarm::Alarm;
@@ -212,7 +214,7 @@ impl Decision<'_> {
             Stage::Launched { .. } => {
                 run.stop_requested = Some(StopReason::Killed(user.to_owned()));
                 self.effects.push(Effect::StopRun(id));
-                self.change(Change::Run(Box::new(run)));
+                self.change(Change::Run(Arc::new(run)));
                 Ok((format!("{name} (run {id}) is stopping"), vec![id]))
             }
         }

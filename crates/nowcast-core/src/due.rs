@@ -2,6 +2,8 @@
 //!
 //! Pending launches that are due are launched here, and each time that a record is finished.
 
+use std::sync::Arc;
+
 use crate::alarm::Alarm;
 use crate::decide::Decision;
 use crate::effect::Effect;
@@ -39,7 +41,7 @@ impl Decision<'_> {
             self.alarm(Alarm::Timeout, name, text);
             self.effects.push(Effect::StopRun(run.id));
             run.stop_requested = Some(StopReason::Timeout);
-            self.change(Change::Run(Box::new(run)));
+            self.change(Change::Run(Arc::new(run)));
         }
     }
 

@@ -86,6 +86,12 @@ pub(super) struct Deadline {
     pub(super) cycle: Option<Cycle>,
 }
 
+/// The same without the cycle.
+struct Window {
+    at: ZonedDateTime,
+    since: Timestamp,
+}
+
 impl Expected {
     pub(super) fn new(worker: &str, r#type: &str, now: Now) -> Self {
         Self {
@@ -138,8 +144,8 @@ impl Expected {
     pub(super) fn next(&self, expectation: &Expectation, now: Now) -> Option<Timestamp> {
         let first =
             self.evaluated_until.to_zoned_datetime(expectation.zone.clone()).date().yesterday().ok()?;
-        self.deadlines(expectation, now, (0..DAYS).filter_map(|days| first.checked_add(days.days()).ok()))
-            .map(|deadline| deadline.at.timestamp())
+        self.windows(expectation, now, (0..DAYS).filter_map(|days| first.checked_add(days.days()).ok()))
+            .map(|window| window.at.timestamp())
             .next()
     }
 
@@ -187,25 +193,36 @@ impl Expected {
         now: Now,
         dates: impl Iterator<Item = Date>,
     ) -> impl Iterator<Item = Deadline> {
+        self.windows(expectation, now, dates).map(|Window { at, since }| {
+            // The configuration is checked with a sample; a label that cannot be made of another time is rather none than wrong.
+            let cycle = expectation.cycle.as_ref().and_then(|format| format.label(&at).ok());
+            Deadline { at, since, cycle }
+        })
+    }
+
+    /// Return the same without the labels of cycles, which take longest to make.
+    fn windows(
+        &self,
+        expectation: &Expectation,
+        now: Now,
+        dates: impl Iterator<Item = Date>,
+    ) -> impl Iterator<Item = Window> {
         let observed_since = now.wall_of(self.observed_since, self.observed_since_steady);
         dates
             .filter(|date| expectation.days.contains(&date.weekday()))
-            .filter_map(|date| deadline(expectation, date))
-            .filter(move |deadline| {
-                deadline.at.timestamp() > self.evaluated_until && deadline.since > observed_since
+            .filter_map(|date| window(expectation, date))
+            .filter(move |window| {
+                window.at.timestamp() > self.evaluated_until && window.since > observed_since
             })
     }
 }
 
 /// Return the deadline of a day.
-fn deadline(expectation: &Expectation, date: Date) -> Option<Deadline> {
-    let Expectation { by, since, zone, cycle, .. } = expectation;
+fn window(expectation: &Expectation, date: Date) -> Option<Window> {
+    let Expectation { by, since, zone, .. } = expectation;
     let begin = if since < by { date } else { date.yesterday().ok()? };
     let moment = |date: Date, time| date.to_datetime(time).to_zoned_datetime(zone.clone()).ok();
-    let (at, since) = (moment(date, *by)?, moment(begin, *since)?.timestamp());
-    // The configuration is checked with a sample; a label that cannot be made of another time is rather none than wrong.
-    let cycle = cycle.as_ref().and_then(|format| format.label(&at).ok());
-    Some(Deadline { at, since, cycle })
+    Some(Window { at: moment(date, *by)?, since: moment(begin, *since)?.timestamp() })
 }
 
 #[cfg(test)]

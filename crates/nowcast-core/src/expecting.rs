@@ -136,17 +136,12 @@ impl State {
 
     /// Return the next deadline to evaluate; the beginning of time if the expectations of the configuration have changed.
     pub(super) fn next_expected(&self, now: Now) -> Option<Timestamp> {
-        let known = |worker: &str, r#type: &str| self.expected.get(&(worker.to_owned(), r#type.to_owned()));
-        let is_new = self.kinds_expected().any(|(worker, r#type)| known(worker, r#type).is_none());
+        let known = |one: &Expectation| self.expected.get(&(one.worker.clone(), one.r#type.clone()));
+        let of_kinds: Option<Vec<_>> =
+            self.policy.expectations.iter().map(|one| Some((one, known(one)?))).collect();
         let is_gone = self.expected.keys().any(|(worker, r#type)| !self.is_expected(worker, r#type));
-        if is_new || is_gone {
-            return Some(Timestamp::MIN);
-        }
-        self.policy
-            .expectations
-            .iter()
-            .filter_map(|one| known(&one.worker, &one.r#type)?.next(one, now))
-            .min()
+        let Some(of_kinds) = of_kinds.filter(|_| !is_gone) else { return Some(Timestamp::MIN) };
+        of_kinds.into_iter().filter_map(|(one, expected)| expected.next(one, now)).min()
     }
 
     /// Return the last deadline of a kind of message to evaluate that has passed.

@@ -3,6 +3,8 @@
 //! Every launch goes through `Decision::launch_ready_runs`, whether a rule, a retry, the schedule or an operator requested it. So due
 //! times, holds and limits apply to all. It is called at the end of each record.
 
+use std::sync::Arc;
+
 use crate::alarm::Alarm;
 use crate::clock::{Now, Steady};
 use crate::cycle::Cycle;
@@ -99,7 +101,7 @@ impl Decision<'_> {
         origin: Option<RunId>,
     ) -> RunId {
         let id = self.next_number();
-        self.change(Change::Run(Box::new(Run {
+        self.change(Change::Run(Arc::new(Run {
             id,
             worker,
             cycle,
@@ -153,7 +155,7 @@ impl Decision<'_> {
             worker: run.worker.clone(),
             cycle: run.cycle.clone(),
         });
-        self.change(Change::Run(Box::new(run)));
+        self.change(Change::Run(Arc::new(run)));
     }
 
     /// Record the end of a run, or that it could not be started. `ended_at` is when, if that was noted.
@@ -180,7 +182,7 @@ impl Decision<'_> {
         let ran = Some(noted.unwrap_or(self.now.time).steady.since(at.steady));
         let exited = noted.map(|noted| noted.wall);
         run.stage = Stage::Ended { launched: Some(at.wall), exited, at: self.now.time, ran, ending, folder };
-        self.change(Change::Run(Box::new(run)));
+        self.change(Change::Run(Arc::new(run)));
         self.launch_ready_runs();
         self.finish_record(RecordedEvent::RunEnded { run: id });
     }
@@ -348,7 +350,7 @@ mod tests {
             stop_requested: None,
             is_restored: false,
         };
-        state.apply(&Change::Run(Box::new(run)), &Value::Null);
+        state.apply(&Change::Run(Arc::new(run)), &Value::Null);
     }
 
     /// How many pending runs are examined to find those that may be launched, and the number of those.
@@ -389,7 +391,7 @@ mod tests {
             put(&mut state, id, NextWorker::new("weather", Vec::new()), stage);
             let mut run = state.runs[&Number(id)].clone();
             run.cycle = Some(cycle);
-            state.apply(&Change::Run(Box::new(run)), &Value::Null);
+            state.apply(&Change::Run(Arc::new(run)), &Value::Null);
         }
         // The first three get the slots.
         assert_eq!(examined(&state), (3, 3));

@@ -7,6 +7,7 @@ pub mod alarm;
 mod as_yaml;
 mod at_risk;
 mod attribution;
+mod chains;
 pub mod checklist;
 pub mod clock;
 mod clock_set;

@@ -1,5 +1,7 @@
 //! Handles a message in the order of NEMO_Nowcast's manager: update the checklist, call the rule, reply.
 
+use std::sync::Arc;
+
 use crate::alarm::Alarm;
 use crate::attribution::Attribution;
 use crate::cycle::Cycle;
@@ -304,13 +306,14 @@ impl Decision<'_> {
         if parked.is_none() {
             decided.run = decided.run.or_else(|| self.find_run(message, decided.is_of_no_cycle));
         }
-        let run = decided.run.and_then(|run| self.state.runs.get(&run)).cloned();
+        let run = decided.run.and_then(|run| self.state.runs.shared(run));
+        let run = run.as_deref();
         // A parked message keeps the cycle that it had: its run may be closed by now.
         if parked.is_none() {
-            decided.cycle = cycle_of::message(run.as_ref(), message.cycle.as_ref());
+            decided.cycle = cycle_of::message(run, message.cycle.as_ref());
         }
         let message = &*in_cycle(message, decided.cycle.as_ref());
-        if let Some(run) = &run {
+        if let Some(run) = run {
             self.record_report(run.clone(), &message.r#type);
         }
         self.state.has_failures |= message.r#type == "crash";
@@ -318,12 +321,12 @@ impl Decision<'_> {
         if parked.is_none() {
             self.note_expected_message(message);
         }
-        self.notify_of_message(message, run.as_ref());
-        if let Some(next) = run.as_ref().and_then(|run| self.retry_if_failed(run, &message.r#type)) {
+        self.notify_of_message(message, run);
+        if let Some(next) = run.and_then(|run| self.retry_if_failed(run, &message.r#type)) {
             return Reply::new("ack", Outcome::Retried(next));
         }
         let now = parked.map_or(&self.time.wall, |parked| &parked.at);
-        self.note_message(message, decided.run, run.as_ref(), now.timestamp());
+        self.note_message(message, decided.run, run, now.timestamp());
         let (checklist, cycles) = (self.state.checklist.to_value(), self.state.cycles.clone());
         let call = self.rules.call_after(&RuleInput {
             message,
@@ -471,7 +474,7 @@ impl Decision<'_> {
         if let Some(before) = run.report.replace(report) {
             run.add_sent(before);
         }
-        self.change(Change::Run(Box::new(run)));
+        self.change(Change::Run(Arc::new(run)));
     }
 
     /// Record for its run that a message cleared the checklist, which is not a report.
@@ -481,7 +484,7 @@ impl Decision<'_> {
         decided.cycle = cycle_of::message(run.as_ref(), message.cycle.as_ref());
         if let Some(mut run) = run {
             run.add_sent(RunReport { message: self.number, r#type: message.r#type.clone() });
-            self.change(Change::Run(Box::new(run)));
+            self.change(Change::Run(Arc::new(run)));
         }
     }
 }

@@ -95,7 +95,9 @@ impl NextWorker {
 /// Return the last part of a module's name: `sleep` of `nowcast.workers.sleep`.
 #[must_use]
 pub fn last_part(module: &str) -> &str {
-    module.rsplit('.').next().unwrap_or(module)
+    // Faster than `rsplit` for texts as short as these, and asked for all the time.
+    let dot = module.bytes().rposition(|byte| byte == b'.');
+    dot.map_or(module, |dot| &module[dot + 1..])
 }
 
 impl fmt::Display for NextWorker {

@@ -10,7 +10,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::as_yaml;
-use crate::clock::{CLOCK_STEP, Now, Steady};
+use crate::chains::Chains;
+pub use crate::chains::{Chain, ChainMessage};
+use crate::clock::Steady;
 use crate::cycle::Cycle;
 use crate::run::{Number, RunId};
 use pyyaml::Value;
@@ -75,42 +77,7 @@ pub struct LastMessage {
     pub payload: Option<Value>,
 }
 
-/// The messages of a chain that count: those of its latest run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Chain {
-    /// The latest run; `None` for a message without a run.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub run: Option<RunId>,
-    /// Its messages, one for each type, oldest first.
-    pub messages: Vec<ChainMessage>,
-}
-
-/// A message of a chain.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ChainMessage {
-    /// The event.
-    pub message: Number,
-    /// The message type.
-    pub r#type: String,
-    /// When it was received, by the wall clock.
-    pub at: Timestamp,
-    /// When that was in steady time; `None` if that is not known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub steady: Option<Steady>,
-}
-
-impl ChainMessage {
-    /// Return when it was received, by the wall clock as it is set now.
-    #[must_use]
-    pub fn received_at(&self, now: Now) -> Timestamp {
-        let shown = now.wall_of(self.at, self.steady);
-        // Both clocks are read one after the other, so without a step the recorded time is the exact one.
-        let is_set = shown.duration_since(self.at).abs() >= CLOCK_STEP;
-        if is_set { shown } else { self.at }
-    }
-}
-
-/// The notes of one cycle, or of all messages. Cloning shares everything, and a copy that gets a message shares the other chains.
+/// The notes of one cycle, or of all messages. Cloning shares everything, and a copy that gets a message shares most of the chains.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(from = "NotesData")]
 pub struct Notes(Arc<NotesData>);
@@ -120,7 +87,7 @@ struct NotesData {
     /// By worker and type.
     last: BTreeMap<String, BTreeMap<String, LastMessage>>,
     /// By worker.
-    chains: BTreeMap<String, BTreeMap<Number, Arc<Chain>>>,
+    chains: BTreeMap<String, Chains>,
     /// The bytes of memory that all this takes, approximately.
     #[serde(skip)]
     bytes: usize,
@@ -143,7 +110,7 @@ impl NotesData {
 
     fn measure(&mut self) {
         let last = self.last.values().flatten().map(|(r#type, last)| last_bytes(r#type, last));
-        let chains = self.chains.values().flat_map(BTreeMap::values).map(|chain| chain_bytes(chain));
+        let chains = self.chains.values().flat_map(Chains::iter).map(|(_, chain)| chain_bytes(chain));
         self.bytes = last.chain(chains).sum();
     }
 }
@@ -197,7 +164,7 @@ impl Notes {
 
     /// Return the chains of a worker, oldest first.
     pub fn chains(&self, worker: &str) -> impl Iterator<Item = (Number, &Chain)> {
-        self.0.chains.get(worker).into_iter().flatten().map(|(number, chain)| (*number, &**chain))
+        self.0.chains.get(worker).into_iter().flat_map(Chains::iter)
     }
 
     /// Return the chain in which a message of a worker counts.
@@ -210,7 +177,7 @@ impl Notes {
     /// Return the messages that count in joins, by worker, the oldest chain of each first.
     pub fn messages(&self) -> impl Iterator<Item = (&str, &ChainMessage)> {
         self.0.chains.iter().flat_map(|(worker, chains)| {
-            chains.values().flat_map(|chain| &chain.messages).map(|message| (worker.as_str(), message))
+            chains.iter().flat_map(|(_, chain)| &chain.messages).map(|message| (worker.as_str(), message))
         })
     }
 
@@ -218,8 +185,8 @@ impl Notes {
     pub(crate) fn remove(&mut self, messages: &BTreeSet<Number>) -> Vec<(String, String)> {
         let data = Arc::make_mut(&mut self.0);
         data.chains.retain(|_, chains| {
-            chains.retain(|_, chain| {
-                Arc::make_mut(chain).messages.retain(|message| !messages.contains(&message.message));
+            chains.retain(|chain| {
+                chain.messages.retain(|message| !messages.contains(&message.message));
                 !chain.messages.is_empty()
             });
             !chains.is_empty()
@@ -248,9 +215,8 @@ impl Notes {
         let (message, at, cycle, payload) = (note.message, note.at, note.cycle.clone(), payload.cloned());
         data.put_last(&note.worker, &note.r#type, LastMessage { message, at, cycle, payload });
         let chains = data.chains.entry(note.worker.clone()).or_default();
-        data.bytes -= chains.get(&note.chain()).map_or(0, |chain| chain_bytes(chain));
-        let new = || Arc::new(Chain { run: note.run, messages: Vec::new() });
-        let chain = Arc::make_mut(chains.entry(note.chain()).or_insert_with(new));
+        data.bytes -= chains.get(note.chain()).map_or(0, chain_bytes);
+        let chain = chains.entry(note.chain(), || Chain { run: note.run, messages: Vec::new() });
         // The latest run counts. A late message of an earlier one changes nothing.
         if note.run > chain.run {
             *chain = Chain { run: note.run, messages: Vec::new() };
@@ -263,8 +229,8 @@ impl Notes {
         data.bytes += chain_bytes(chain);
         if chains.len() > MOST_CHAINS {
             // The oldest, unless that is the one that has just had a message.
-            let oldest = chains.keys().find(|number| **number != note.chain()).copied();
-            let forgotten = oldest.and_then(|oldest| chains.remove(&oldest));
+            let oldest = chains.iter().map(|(number, _)| number).find(|number| *number != note.chain());
+            let forgotten = oldest.and_then(|oldest| chains.remove(oldest));
             data.bytes -= forgotten.map_or(0, |chain| chain_bytes(&chain));
         }
     }

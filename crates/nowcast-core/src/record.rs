@@ -3,6 +3,8 @@
 //! The state is a fold of all changes: decisions change it only by [`super::State::apply`], and a starting manager applies the
 //! changes in the journal.
 
+use std::sync::Arc;
+
 use jiff::{Timestamp, ZonedDateTime};
 use serde::{Deserialize, Serialize};
 
@@ -230,7 +232,7 @@ pub enum Change {
     /// A cycle is kept no longer.
     CycleForgotten(Cycle),
     /// A run was added or changed.
-    Run(Box<Run>),
+    Run(Arc<Run>),
     /// A join was opened or changed.
     Join(Join),
     /// A join was closed. An identified one stays known.

@@ -2,7 +2,8 @@
 
 use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::{Bound, Deref};
+use std::ops::{Bound, Index};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
@@ -10,10 +11,10 @@ use crate::clock::{Now, Steady, TimePoint};
 use crate::cycle::Cycle;
 use crate::run::{Number, Run, RunId, Stage};
 
-/// The open runs. For readers it is a map, oldest first.
+/// The open runs. A run is shared with the record that changed it, and with copies of the state.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Runs {
-    open: BTreeMap<RunId, Run>,
+    open: BTreeMap<RunId, Arc<Run>>,
     /// Pending runs, by queue.
     pending: BTreeMap<QueueKey, PendingQueue>,
     running: BTreeSet<RunId>,
@@ -55,7 +56,7 @@ impl<'a> DueQueue<'a> {
 
     fn of_places(self, places: &'a BTreeSet<QueuePlace>) -> impl Iterator<Item = (Steady, &'a Run)> {
         places.range(..=self.last).filter_map(move |(_, id)| {
-            let run = self.runs.open.get(id)?;
+            let run = self.runs.get(id)?;
             Some((run.due(self.now)?, run))
         })
     }
@@ -64,28 +65,68 @@ impl<'a> DueQueue<'a> {
 /// The worker and the host of the runs in a queue, and whether they have an `at`, so that they follow the wall clock.
 type QueueKey = (String, String, bool);
 
-impl Deref for Runs {
-    type Target = BTreeMap<RunId, Run>;
+impl Index<&RunId> for Runs {
+    type Output = Run;
 
-    fn deref(&self) -> &Self::Target {
-        &self.open
+    fn index(&self, id: &RunId) -> &Run {
+        &self.open[id]
     }
 }
 
 impl Runs {
+    /// Return an open run.
+    #[must_use]
+    pub fn get(&self, id: &RunId) -> Option<&Run> {
+        self.open.get(id).map(|run| &**run)
+    }
+
+    /// Return an open run without a copy.
+    pub(super) fn shared(&self, id: RunId) -> Option<Arc<Run>> {
+        self.open.get(&id).cloned()
+    }
+
+    /// Return the open runs, oldest first.
+    #[must_use]
+    pub fn values(&self) -> impl DoubleEndedIterator<Item = &Run> {
+        self.open.values().map(|run| &**run)
+    }
+
+    /// Return their numbers, in order.
+    pub fn keys(&self) -> impl Iterator<Item = &RunId> {
+        self.open.keys()
+    }
+
+    /// Return whether a run is open.
+    #[must_use]
+    pub fn contains_key(&self, id: &RunId) -> bool {
+        self.open.contains_key(id)
+    }
+
+    /// Return how many runs are open.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.open.len()
+    }
+
+    /// Return whether no run is open.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.open.is_empty()
+    }
+
     /// Return the launched runs, oldest first.
     pub fn running(&self) -> impl Iterator<Item = &Run> {
-        self.running.iter().filter_map(|id| self.open.get(id))
+        self.running.iter().filter_map(|id| self.get(id))
     }
 
     /// Return the ended runs without a report, oldest first.
     pub fn awaiting_report(&self) -> impl Iterator<Item = &Run> {
-        self.ended.iter().filter_map(|id| self.open.get(id))
+        self.ended.iter().filter_map(|id| self.get(id))
     }
 
     /// Return the launched and ended runs of a worker, oldest first.
     pub fn begun(&self, worker: &str) -> impl Iterator<Item = &Run> {
-        self.begun.get(worker).into_iter().flatten().filter_map(|id| self.open.get(id))
+        self.begun.get(worker).into_iter().flatten().filter_map(|id| self.get(id))
     }
 
     /// Return the pending runs that are due, one or two queues for each worker and host, in the order of their launch.
@@ -106,7 +147,7 @@ impl Runs {
         self.pending.iter().filter_map(first).min()
     }
 
-    pub(super) fn put(&mut self, run: Run) {
+    pub(super) fn put(&mut self, run: Arc<Run>) {
         self.remove(run.id);
         match &run.stage {
             Stage::Pending { due, at } => {
@@ -213,7 +254,7 @@ mod tests {
     fn due_runs_are_queued_by_worker_and_in_the_order_of_their_due_times() {
         let mut runs = Runs::default();
         for (id, worker, due) in [(5, "rivers", 20), (6, "rivers", 10), (7, "ssh", 10), (8, "rivers", 10)] {
-            runs.put(pending(id, worker, due));
+            runs.put(Arc::new(pending(id, worker, due)));
         }
         assert!(due_queues(&runs, 9).is_empty());
         assert_eq!(due_queues(&runs, 10), [vec![6, 8], vec![7]]);
@@ -227,10 +268,10 @@ mod tests {
     #[test]
     fn a_launch_at_a_time_follows_the_wall_clock_and_a_delayed_one_does_not() {
         let mut runs = Runs::default();
-        runs.put(pending(5, "rivers", 20));
+        runs.put(Arc::new(pending(5, "rivers", 20)));
         let mut at = pending(6, "rivers", 20);
         at.stage = Stage::Pending { due: moment(20).steady, at: Some(moment(20).wall) };
-        runs.put(at.clone());
+        runs.put(Arc::new(at));
         // The wall clock was set back by 15 s.
         let late = Now::at(moment(5).wall, moment(20).steady);
         assert_eq!(queues_at(&runs, late), [vec![5]]);
@@ -248,9 +289,9 @@ mod tests {
     fn a_run_is_in_the_index_of_its_stage_only() {
         let mut runs = Runs::default();
         let mut run = pending(5, "rivers", 10);
-        runs.put(run.clone());
+        runs.put(Arc::new(run.clone()));
         run.stage = Stage::Launched { at: moment(10).time, folder: String::new() };
-        runs.put(run.clone());
+        runs.put(Arc::new(run.clone()));
         assert!(due_queues(&runs, 20).is_empty());
         assert_eq!(runs.running().chain(runs.begun("rivers")).count(), 2);
         let ending = crate::Ending::Status(0);
@@ -262,7 +303,7 @@ mod tests {
             ending,
             folder: String::new(),
         };
-        runs.put(run);
+        runs.put(Arc::new(run));
         assert_eq!(
             (runs.running().count(), runs.awaiting_report().count(), runs.begun("rivers").count()),
             (0, 1, 1)

@@ -110,7 +110,7 @@ impl State {
         state.cycles = cycles;
         for (cycle, kept) in state.cycles.clone().kept() {
             state.activity.seen(cycle, kept.last_at.steady);
-            state.update_slots(cycle);
+            state.update_slots(cycle, None);
         }
         for change in open {
             state.apply(&change, &Value::Null);
@@ -151,9 +151,13 @@ impl State {
                 change.apply_to_cycles(&mut self.cycles, payload);
                 self.activity.seen(cycle, at.steady);
             }
-            Change::CycleLaunched { cycle, .. } | Change::CycleMarked { cycle, .. } => {
+            Change::CycleLaunched { cycle, worker } => {
                 change.apply_to_cycles(&mut self.cycles, payload);
-                self.update_slots(cycle);
+                self.update_slots(cycle, Some(worker));
+            }
+            Change::CycleMarked { cycle, .. } => {
+                change.apply_to_cycles(&mut self.cycles, payload);
+                self.update_slots(cycle, None);
             }
             Change::CycleForgotten(cycle) => {
                 if let Some(kept) = self.cycles.get(cycle) {
@@ -167,7 +171,7 @@ impl State {
                 self.activity.closed(run.id);
             }
             Change::Run(run) => {
-                self.runs.put((**run).clone());
+                self.runs.put(run.clone());
                 self.activity.opened(run.id, run.cycle.clone());
             }
             Change::Join(join) => {
@@ -210,12 +214,15 @@ impl State {
         }
     }
 
-    fn update_slots(&mut self, cycle: &Cycle) {
+    /// Update the slots that a cycle takes: of a worker, or of all that were launched in it.
+    fn update_slots(&mut self, cycle: &Cycle, worker: Option<&String>) {
         let Some(kept) = self.cycles.get(cycle) else { return };
+        let all = kept.launched.iter().filter(|_| worker.is_none());
+        let workers = worker.into_iter().chain(all);
         if kept.mark.is_none() {
-            self.activity.takes_slots(cycle, &*kept.launched);
+            self.activity.takes_slots(cycle, workers);
         } else {
-            self.activity.frees_slots(cycle, &*kept.launched);
+            self.activity.frees_slots(cycle, workers);
         }
     }
 

@@ -61,9 +61,12 @@ local access = { __index = globals, __newindex = globals, __metatable = false }
 raw_setmetatable(environment, access)
 host.environment, host.globals = environment, globals
 
+-- How many globals the files set: a table that has room for them need not grow each time.
+local count = 0
+
 --- Allow globals to be set.
 local function open()
-  globals = raw_setmetatable({}, behind)
+  globals = raw_setmetatable(host.table_with_room(count), behind)
   host.globals, access.__index, access.__newindex = globals, globals, globals
   host.frozen = false
 end
@@ -82,6 +85,11 @@ function host.load_rules()
   host.with_its_environment(host.main)()
   host.set_loading(false)
   host.seal()
+  if count == 0 then
+    for _ in raw_next, globals do
+      count = count + 1
+    end
+  end
 end
 
 --- Calls a rule in an environment of its own. Its files run again for each message, so that no variable of theirs

@@ -91,14 +91,12 @@ struct StoredWorker<'a> {
 enum StoredStage<'a> {
     Pending(IgnoredAny),
     Launched {
-        #[serde(borrow)]
-        at: Cow<'a, str>,
+        at: Timestamp,
     },
     Ended {
-        #[serde(borrow)]
-        launched: Option<Cow<'a, str>>,
-        #[serde(borrow)]
-        exited: Option<Cow<'a, str>>,
+        launched: Option<Timestamp>,
+        exited: Option<Timestamp>,
+        // Only runs that did not note their exit need it.
         #[serde(borrow)]
         at: Cow<'a, str>,
         ran: Option<SignedDuration>,
@@ -153,10 +151,10 @@ fn read(
     let run: StoredRun<'_> = serde_json::from_str(body).map_err(row::unreadable)?;
     let (launched, end) = match run.stage {
         StoredStage::Pending(_) => return Ok(()),
-        StoredStage::Launched { at } => (time(&at)?, None),
+        StoredStage::Launched { at } => (at, None),
         StoredStage::Ended { launched, exited, at, ran, ending } => {
-            let Some(launched) = launched.as_deref().map(time).transpose()? else { return Ok(()) };
-            let at = time(exited.as_deref().unwrap_or(&at))?;
+            let Some(launched) = launched else { return Ok(()) };
+            let at = exited.map_or_else(|| at.parse().map_err(row::unreadable), Ok)?;
             let after = ran.unwrap_or_else(|| at.duration_since(launched)).max(SignedDuration::ZERO);
             (launched, Some(AttemptEnd { after, at, ending }))
         }
@@ -180,10 +178,6 @@ fn read(
         messages: &messages,
     })
     .map_err(row::unreadable)
-}
-
-fn time(text: &str) -> rusqlite::Result<Timestamp> {
-    text.parse().map_err(row::unreadable)
 }
 
 fn received(connection: &Connection, number: Number) -> rusqlite::Result<Option<ReceivedMessage>> {

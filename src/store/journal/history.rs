@@ -95,7 +95,7 @@ impl OpenItems {
 
     /// Return them as changes that produce them.
     pub fn changes(&self) -> impl Iterator<Item = Change> {
-        let runs = self.runs.iter().cloned().map(|run| Change::Run(Box::new(run)));
+        let runs = self.runs.iter().cloned().map(|run| Change::Run(Arc::new(run)));
         let joins = self.joins.iter().cloned().map(Change::Join);
         let ended_joins = self
             .ended_joins
@@ -330,7 +330,7 @@ impl History {
             };
             for change in load::open(connection)? {
                 match change {
-                    Change::Run(run) => open.runs.push(*run),
+                    Change::Run(run) => open.runs.push(Arc::unwrap_or_clone(run)),
                     Change::Join(join) => open.joins.push(join),
                     // The one before it.
                     Change::JoinClosed(_) => open.ended_joins.extend(open.joins.pop()),

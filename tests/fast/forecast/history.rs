@@ -1,6 +1,7 @@
 //! The past that a forecast draws from, read from real journals.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use jiff::civil::{Weekday, date};
 use jiff::{SignedDuration, Timestamp};
@@ -450,7 +451,7 @@ fn run_of(index: u64, args: Vec<String>) -> Record {
         number: Number(3 * index + 1),
         at,
         event: RecordedEvent::Due,
-        changes: vec![Change::Run(Box::new(run))],
+        changes: vec![Change::Run(Arc::new(run))],
     }
 }
 

@@ -1,5 +1,7 @@
 //! Commands about cycles: cancel, resume and skip one, stop its runs, and begin many.
 
+use std::sync::Arc;
+
 use super::{NAMED, Outcomes, refused_by_cancelled};
 use crate::counted::counted;
 use crate::cycle::{Cycle, CycleOption};
@@ -194,7 +196,7 @@ impl Decision<'_> {
         for mut run in running {
             run.stop_requested = Some(StopReason::Killed(user.to_owned()));
             self.effects.push(Effect::StopRun(run.id));
-            self.change(Change::Run(Box::new(run)));
+            self.change(Change::Run(Arc::new(run)));
         }
         ids
     }

@@ -1,5 +1,7 @@
 //! Release and discard: of holds, joins, parked launches and messages, and pending launches.
 
+use std::sync::Arc;
+
 use super::{NAMED, Outcomes, refused_by_cancelled};
 use crate::clock::Steady;
 use crate::decide::Decision;
@@ -51,7 +53,7 @@ impl Decision<'_> {
             Some(mut run) if matches!(run.stage, Stage::Pending { .. }) => {
                 run.stage = Stage::Pending { due: self.now.steady, at: None };
                 let name = run.worker.name().to_owned();
-                self.change(Change::Run(Box::new(run)));
+                self.change(Change::Run(Arc::new(run)));
                 let pending = self.pending_note(number);
                 Ok((format!("{name} (run {number}) is released{pending}"), vec![number]))
             }
@@ -141,7 +143,7 @@ impl Decision<'_> {
             ending: Ending::Discarded,
             folder: String::new(),
         };
-        self.change(Change::Run(Box::new(run)));
+        self.change(Change::Run(Arc::new(run)));
     }
 }
 

@@ -2,6 +2,7 @@
 //! by itself, since it may have happened after the backup was made.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::counted::counted;
 use crate::decide::Decision;
@@ -25,7 +26,7 @@ impl Decision<'_> {
         self.change(Change::ChecklistReplaced { checklist: self.state.checklist.to_value() });
         let running: Vec<Run> = self.state.runs.running().cloned().collect();
         for run in &running {
-            self.change(Change::Run(Box::new(Run { is_restored: true, ..run.clone() })));
+            self.change(Change::Run(Arc::new(Run { is_restored: true, ..run.clone() })));
         }
         let is_uncertain = |run: &Run| !is_latest || launched_since.contains(&run.id);
         let is_pending = |run: &&Run| matches!(run.stage, Stage::Pending { .. }) && is_uncertain(run);
