@@ -211,7 +211,8 @@ impl ConfigCheck<'_> {
         let raw: Option<RawRegistry> = self.decode(section, &[NAME]);
         let manager = self.manager_messages(section);
         let Some(workers) = section.get("workers") else {
-            let text = "the section `workers` is missing: it lists each worker with its message types";
+            let text = "the section `workers` is missing: it lists each worker that sends messages, as `NAME:` on a line of its own, beside the \
+                        section `workers` at the top, which says how they are started";
             self.report(Severity::Error, &[NAME], text.to_owned());
             return None;
         };
