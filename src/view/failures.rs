@@ -167,6 +167,18 @@ impl Successes {
     }
 }
 
+/// Return the latest run that repeats another one, if there is any.
+///
+/// # Errors
+///
+/// When the journal cannot be read.
+pub fn repeated_by(context: &ViewContext, run: &Run) -> Result<Option<Run>, JournalError> {
+    let worker = Some(run.worker.name().to_owned());
+    let runs =
+        context.history.runs(&RunFilter { worker, limit: Some(SEARCHED), ..RunFilter::default() })?;
+    Ok(runs.into_iter().find(|other| other.id > run.id && is_same(other, run)))
+}
+
 /// Return the open run that repeats a failed one: its retry, or a rerun by an operator.
 fn retry_of<'a>(
     context: &ViewContext,
@@ -196,7 +208,7 @@ fn is_rerun(context: &ViewContext, run: &Run, failed: &Run) -> Result<bool, Jour
 }
 
 /// Whether runs do the same for the same cycle: a success in another cycle repairs nothing.
-pub(super) fn is_same(one: &Run, other: &Run) -> bool {
+pub fn is_same(one: &Run, other: &Run) -> bool {
     one.worker.name() == other.worker.name()
         && one.cycle == other.cycle
         && one.worker.args == other.worker.args

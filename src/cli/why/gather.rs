@@ -9,7 +9,7 @@ use crate::cli::read_only::ViewContext;
 use crate::cli::times;
 use crate::store::journal::{EventFilter, EventKind, Kept};
 use crate::view::attention::{hints_for_parked, requirements};
-use crate::view::failures::{OUTPUT_LINES, acknowledged_by};
+use crate::view::failures::{OUTPUT_LINES, acknowledged_by, repeated_by};
 use crate::view::hint::Hint;
 use crate::view::message::{MessageView, spoken_by};
 use crate::view::output::last_lines;
@@ -110,7 +110,13 @@ impl Page {
             hints.push(Hint::with_effect(format!("nowcast tail {}", run.id.0), "shows its output"));
         }
         if run.has_succeeded() == Some(false) && run.is_closed() {
-            hints.push(Hint::with_effect(format!("nowcast rerun {}", run.id.0), "runs it again"));
+            match repeated_by(context, run)? {
+                Some(later) => {
+                    let state = RunView::new(&later, context).description(now);
+                    facts.push(format!("run again as {}: {state}", later.id));
+                }
+                None => hints.push(Hint::with_effect(format!("nowcast rerun {}", run.id.0), "runs it again")),
+            }
         }
         Ok(Self {
             number: run.id.0,
