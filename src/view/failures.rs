@@ -174,8 +174,7 @@ impl Successes {
 /// When the journal cannot be read.
 pub fn repeated_by(context: &ViewContext, run: &Run) -> Result<Option<Run>, JournalError> {
     let worker = Some(run.worker.name().to_owned());
-    let runs =
-        context.history.runs(&RunFilter { worker, limit: Some(SEARCHED), ..RunFilter::default() })?;
+    let runs = context.history.runs(&RunFilter { worker, limit: Some(SEARCHED), ..RunFilter::default() })?;
     Ok(runs.into_iter().find(|other| other.id > run.id && is_same(other, run)))
 }
 
