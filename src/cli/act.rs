@@ -68,7 +68,7 @@ fn parked_messages(
     Ok(selected)
 }
 
-/// Return the selected launches that wait in a join or are parked, all of an item, or are pending.
+/// Return the selected launches that are parked, all of an item, or pending.
 fn waiting_launches(
     bulk: &Bulk,
     context: &ViewContext,
@@ -78,18 +78,7 @@ fn waiting_launches(
     let fits = |launch: &RequestedLaunch| {
         bulk.fits(launch.worker.name(), Some(&launch.worker.host), launch.cycle.as_ref())
     };
-    let open = context.history.open_now()?;
-    for join in &open.joins {
-        let launches = join.launches();
-        let opened = context.history.event(join.opened_by)?.map(|event| event.at.timestamp());
-        if !launches.is_empty() && launches.iter().all(fits) && opened.is_none_or(|time| bulk.is_since(time))
-        {
-            let named: Vec<String> = launches.iter().map(|launch| label(&launch.worker)).collect();
-            let what = format!("join {}: {}; {}", join.name, named.join(", "), requirements(join));
-            selected.push(Selected::new(join.id, what, command(join.id)));
-        }
-    }
-    for parked in open.parked {
+    for parked in context.history.open_now()?.parked {
         let ParkedItem::Launches { launches, .. } = &parked.item else { continue };
         if launches.iter().all(fits) && bulk.is_since(parked.at.timestamp()) {
             let named: Vec<String> = launches.iter().map(|launch| label(&launch.worker)).collect();
@@ -100,6 +89,29 @@ fn waiting_launches(
     let is_pending = |run: &Run| matches!(run.stage, Stage::Pending { .. }) && bulk.fits_run(run);
     let pending = bulk.runs(RunState::Open, context)?.into_iter().rev().filter(is_pending);
     selected.extend(pending.map(|run| Selected::run(&run, command(run.id), context)));
+    Ok(selected)
+}
+
+/// Return the selected open joins: those of whose launches all are selected.
+fn open_joins(
+    bulk: &Bulk,
+    context: &ViewContext,
+    command: impl Fn(Number) -> Command,
+) -> anyhow::Result<Vec<Selected>> {
+    let fits = |launch: &RequestedLaunch| {
+        bulk.fits(launch.worker.name(), Some(&launch.worker.host), launch.cycle.as_ref())
+    };
+    let mut selected = Vec::new();
+    for join in context.history.open_now()?.joins {
+        let launches = join.launches();
+        let opened = context.history.event(join.opened_by)?.map(|event| event.at.timestamp());
+        if !launches.is_empty() && launches.iter().all(fits) && opened.is_none_or(|time| bulk.is_since(time))
+        {
+            let named: Vec<String> = launches.iter().map(|launch| label(&launch.worker)).collect();
+            let what = format!("join {}: {}; {}", join.name, named.join(", "), requirements(&join));
+            selected.push(Selected::new(join.id, what, command(join.id)));
+        }
+    }
     Ok(selected)
 }
 
@@ -223,6 +235,7 @@ impl NumberArgs {
             None => self.bulk.act("Discard", &self.common, |context| {
                 let mut selected = parked_messages(&self.bulk, context, discard)?;
                 selected.extend(waiting_launches(&self.bulk, context, discard)?);
+                selected.extend(open_joins(&self.bulk, context, discard)?);
                 Ok(selected)
             }),
         }

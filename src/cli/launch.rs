@@ -53,9 +53,9 @@ fn launch(args: &Args) -> Result<ExitCode, ExitCode> {
 
 /// Tell of options of `launch` that the worker gets. Some workers have options of the same names.
 fn note_own_options(name: &str, worker_args: &[String]) {
-    for own in worker_args.iter().filter_map(|arg| own_option(arg)) {
+    for own in worker_args.iter().take_while(|arg| *arg != "--").filter_map(|arg| own_option(arg)) {
         print::complain(&format!(
-            "note: {own} is passed to {name}; an option of \"nowcast launch\" stands before the worker: nowcast launch {own} … {name}"
+            "note: {own} is passed to {name}; put options of \"nowcast launch\" before the worker: nowcast launch {own} … {name}"
         ));
     }
 }

@@ -55,7 +55,7 @@ fn programs(config: &Config) -> Vec<Missing> {
     let mut missing = Vec::new();
     for (worker, settings) in &config.workers {
         let Some(program) = launch::worker_program(config, worker) else { continue };
-        let script = launch::worker_script(config, worker).filter(|script| !Path::new(script).is_file());
+        let script = launch::worker_script(config, worker).filter(|script| !Path::new(script).exists());
         let text = match script {
             _ if !is_found(&program) => {
                 let why =
@@ -63,7 +63,7 @@ fn programs(config: &Config) -> Vec<Missing> {
                 format!("cannot run `{program}`: {why}; install it, make it executable, or correct the name")
             }
             Some(script) => format!(
-                "`{program}` cannot read `{script}`: the file does not exist; make it, or correct the name"
+                "`{program}` cannot read `{script}`: the file does not exist; create it, or correct the name"
             ),
             None => continue,
         };
@@ -189,7 +189,8 @@ fn is_launched(worker: &str, rules: &str) -> bool {
     let launches = ["NextWorker", "worker"]
         .into_iter()
         .flat_map(|function| ['"', '\''].map(|quote| format!("{function}({quote}{worker}{quote}")));
-    launches.into_iter().any(|launch| rules.contains(&launch))
+    let code = || rules.lines().map(|line| line.split("--").next().unwrap_or_default());
+    launches.into_iter().any(|launch| code().any(|line| line.contains(&launch)))
 }
 
 /// Return the texts of the rules' files; nothing if they cannot be loaded, which has a message of its own.

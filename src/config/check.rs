@@ -211,8 +211,8 @@ impl ConfigCheck<'_> {
         let raw: Option<RawRegistry> = self.decode(section, &[NAME]);
         let manager = self.manager_messages(section);
         let Some(workers) = section.get("workers") else {
-            let text = "the section `workers` is missing: it lists each worker that sends messages, as `NAME:` on a line of its own, beside the \
-                        section `workers` at the top, which says how they are started";
+            let text = "the section `workers` is missing; list each worker that sends messages in it, one `NAME:` a line. How a worker is started \
+                        belongs to the top-level section `workers:`";
             self.report(Severity::Error, &[NAME], text.to_owned());
             return None;
         };

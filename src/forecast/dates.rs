@@ -132,7 +132,7 @@ pub fn in_text(text: &str) -> impl Iterator<Item = FoundDate> + '_ {
     let bytes = text.as_bytes();
     let mut at = 0;
     std::iter::from_fn(move || {
-        // No digit stands before `at`.
+        // `at` is never inside of a number.
         while let Some(others) = bytes[at..].iter().position(u8::is_ascii_digit) {
             let begin = at + others;
             let found = DateForm::ALL.into_iter().find_map(|form| {

@@ -141,7 +141,11 @@ impl RunFolder {
     pub fn live_process(&self) -> io::Result<Option<ProcessIdentity>> {
         match self.read::<ProcessIdentity>(PROCESS)? {
             FileContent::Whole(process) => Ok(process.is_alive()?.then_some(process)),
-            FileContent::Absent | FileContent::Damaged(_) => find_worker(self.run(), self.path(), 0),
+            FileContent::Absent | FileContent::Damaged(_) => {
+                let found = find_worker(self.run(), self.path(), 0)?;
+                // What is left of an ended run was left running on purpose.
+                Ok(if matches!(self.read::<ExitRecord>(EXIT)?, FileContent::Absent) { found } else { None })
+            }
         }
     }
 

@@ -62,13 +62,17 @@ const INTERPRETERS: [&str; 14] = [
     "sh", "zsh",
 ];
 
-/// Return the script that the program of a worker's `command:` or `exec:` reads, if it is an interpreter with a script in a file.
+/// Return the script that the program of a worker's `command:` or `exec:` reads, if it is an interpreter with a script whose path is known
+/// before a launch.
 #[must_use]
 pub fn worker_script(config: &Config, worker: &str) -> Option<String> {
     let program = worker_program(config, worker)?;
     let name = Path::new(&program).file_name()?.to_str()?;
     let script = word(config, worker, 1)?;
-    (INTERPRETERS.contains(&name) && script.contains('/') && !script.starts_with('-')).then_some(script)
+    let settings = config.workers.get(worker)?;
+    let is_of_run =
+        settings.command.iter().chain(&settings.exec).flatten().any(|word| word.contains("{run}"));
+    (INTERPRETERS.contains(&name) && Path::new(&script).is_absolute() && !is_of_run).then_some(script)
 }
 
 /// Return a word of a worker's `command:` or `exec:`, as it is on this machine.

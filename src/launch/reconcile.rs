@@ -190,7 +190,7 @@ impl LaunchedRuns {
     fn end_without_report(&self, run: RunId, launched: &LaunchedRun, program: &Ending) {
         let run = run.0;
         self.log.error(format_args!("run {run}: no report; its runners exit before they have reported"));
-        // Without the record, a later manager tries again.
+        // Without the record, a later manager tries again. What the program has written for its report stays.
         let _ = launched.folder.write_exit(&ExitRecord::now(program));
     }
 
@@ -200,7 +200,7 @@ impl LaunchedRuns {
             Ok(true) => {
                 let ending = Ending::NotStarted(reason);
                 // Without the record, the claim still prevents a start, but a later manager finds the exit unknown.
-                let _ = launched.folder.write_exit(&ExitRecord::now(&ending));
+                let _ = launched.folder.end(&ExitRecord::now(&ending));
                 Some(ending)
             }
             Ok(false) => {

@@ -163,20 +163,19 @@ impl RunFolder {
         Some(passed.unwrap_or_else(|| modified.elapsed().unwrap_or_default()))
     }
 
-    /// Record how and when the run ended, and remove what only an open run needs. The record is on disk when this returns.
+    /// Record how and when the run ended. The record is on disk when this returns, unless the folder cannot be synced: then this returns
+    /// false.
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn write_exit(&self, record: &ExitRecord) -> io::Result<()> {
+    pub fn write_exit(&self, record: &ExitRecord) -> io::Result<bool> {
         let new = self.write_new(EXIT, record, true)?;
         failpoint::pass("runner: exit file written");
         fs::rename(new, self.path.join(EXIT))?;
-        // Without the sync, the record may not survive a power cut: then the claim must. A retry would not help.
-        if sync_folder(&self.path).is_ok() {
-            failpoint::pass("runner: exit synced");
-            self.remove_files_of_open_run();
-        }
-        Ok(())
+        // Without the sync, the record may not survive a power cut, and a retry would not help.
+        let is_synced = sync_folder(&self.path).is_ok();
+        failpoint::pass("runner: exit synced");
+        Ok(is_synced)
     }
 
     /// Return how and when the run ended; `None` if the record does not exist or cannot be read.

@@ -135,7 +135,7 @@ fn write_exit_record(task: &RunnerTask, exit: &ExitRecord) -> u8 {
     let path = task.folder.path().display();
     let mut tries = 0_u32;
     loop {
-        match task.folder.write_exit(exit) {
+        match task.folder.end(exit) {
             Ok(()) => return 0,
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 task.complain(&format!("its exit is lost: {path} was removed"));

@@ -38,11 +38,10 @@ impl RunningUp {
         noted.and_then(|line| serde_json::from_str(&line).ok()).or_else(unknown)
     }
 
-    /// Return the one that ran last for a journal, if none runs now.
+    /// Return the one that runs, or ran last, for a journal.
     #[must_use]
-    pub fn find_previous(journal: &Path) -> Option<Self> {
-        let line = fs::read_to_string(journal.join(NAME)).ok()?;
-        serde_json::from_str(&line).ok().filter(|_| Self::find(journal).is_none())
+    pub fn noted(journal: &Path) -> Option<Self> {
+        serde_json::from_str(&fs::read_to_string(journal.join(NAME)).ok()?).ok()
     }
 
     /// Make this process the one of the journal, as long as the value lives.

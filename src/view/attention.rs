@@ -163,7 +163,7 @@ pub(super) fn of_daemons(daemons: &Daemons, config: &Config, has_journal: bool) 
 /// The reason is nearly always a full disk.
 fn of_stalled(why: String, config: &Config) -> Attention {
     let disk = format!("df -h {}", config.journal.folder.display());
-    let hints = vec![Hint::with_effect(disk, "shows the room on its disk; the manager goes on by itself")];
+    let hints = vec![Hint::with_effect(disk, "shows the free space; the manager goes on by itself")];
     Attention { hints, ..Attention::new(AttentionKind::Journal, "", why) }
 }
 
@@ -201,7 +201,8 @@ fn of_daemon(
                 "shows why; \"nowcast up\" starts it again",
             ),
             UpState::Ended { is_detached } if daemons.up() == 0 => {
-                Hint::new(if is_detached { "nowcast up --detach" } else { "nowcast up" })
+                let command = if is_detached { "nowcast up --detach" } else { "nowcast up" };
+                Hint::with_effect(command, "unless Supervisor or systemd starts the daemons")
             }
             _ => Hint::new(format!("nowcast {} {}", daemon.name, config.file.display())),
         }],

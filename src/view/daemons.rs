@@ -115,10 +115,11 @@ impl Daemons {
             let otherwise = "it is not running: scheduled workers are not launched";
             all.push(announced(scheduler::NAME, "scheduler", otherwise));
         }
-        let up_state = match (RunningUp::find(folder), RunningUp::find_previous(folder)) {
-            (Some(_), _) => UpState::Runs,
-            (None, Some(previous)) => UpState::Ended { is_detached: previous.output.is_some() },
-            (None, None) => UpState::Unused,
+        let up_state = match RunningUp::find(folder) {
+            Some(_) => UpState::Runs,
+            None => RunningUp::noted(folder).map_or(UpState::Unused, |previous| UpState::Ended {
+                is_detached: previous.output.is_some(),
+            }),
         };
         Self { all, stalled, refused, up_state, other_version }
     }

@@ -15,7 +15,7 @@ use crate::store::journal::{Acknowledgement, JournalError, OpenItems, RunFilter,
 use nowcast_core::next_worker::LOCALHOST;
 use nowcast_core::record::RecordedEvent;
 use nowcast_core::run::Stage;
-use nowcast_core::{Command, Ending, Run, RunId};
+use nowcast_core::{Command, Cycle, Cycles, Ending, Run, RunId};
 
 /// The time for which a failed run is shown.
 const SHOWN_FOR: SignedDuration = SignedDuration::from_hours(24);
@@ -69,18 +69,28 @@ pub fn failures(context: &ViewContext) -> Result<Vec<FailureGroup>, JournalError
     let oldest = failed.last().map(|run| run.id).unwrap_or_default();
     let mut acknowledged = context.history.acknowledged_since(oldest)?;
     let mut successes = Successes::default();
-    let mut kind_of: HashMap<(String, bool), FailureKind> = HashMap::new();
+    let cycles = if failed.iter().any(|run| run.cycle.is_some()) {
+        context.history.cycles_now()?
+    } else {
+        Cycles::default()
+    };
+    let mut kind_of: HashMap<(String, Option<Cycle>, bool), FailureKind> = HashMap::new();
     let mut groups: IndexMap<FailureKind, FailureGroup> = IndexMap::new();
     for run in failed {
         let Stage::Ended { at, ending, .. } = &run.stage else { continue };
         let is_recent = context.present.steady.since(at.steady) <= SHOWN_FOR;
-        if !is_recent || successes.last(context, &run)?.is_some_and(|success| success > run.id) {
+        // Such a cycle needs no success.
+        let is_abandoned = run.cycle.as_ref().is_some_and(|cycle| cycles.is_abandoned(cycle));
+        if !is_recent
+            || is_abandoned
+            || successes.last(context, &run)?.is_some_and(|success| success > run.id)
+        {
             continue;
         }
         let acknowledgement = acknowledged.remove(&run.id);
         let is_acknowledged = acknowledgement.is_some();
         let kind = kind_of
-            .entry((label(&run.worker), is_acknowledged))
+            .entry((label(&run.worker), run.cycle.clone(), is_acknowledged))
             .or_insert_with(|| FailureKind::of(&run, ending, is_acknowledged));
         let group = groups
             .entry(kind.clone())
@@ -118,12 +128,18 @@ fn item(failure: &FailureGroup, context: &ViewContext, open: &OpenItems) -> Resu
     };
     let cycles: IndexSet<String> = runs.iter().flat_map(|run| attention::labels(&run.cycle)).collect();
     let cycles = cycles.into_iter().collect();
-    let retried_by = retry_of(context, open, latest)?.map(|run| run.id.0);
+    let mut not_retried = None;
+    let mut retried_by = None;
+    for run in runs {
+        match retry_of(context, open, run)? {
+            Some(retry) => retried_by = retried_by.or(Some(retry.id.0)),
+            None => not_retried = not_retried.or(Some(run.id.0)),
+        }
+    }
+    let retried_by = retried_by.filter(|_| not_retried.is_none());
     let mut hints =
         vec![Hint::new(format!("nowcast why {number}")), Hint::new(format!("nowcast tail {number}"))];
-    if retried_by.is_none() {
-        hints.push(Hint::new(format!("nowcast rerun {number}")));
-    }
+    hints.extend(not_retried.map(|run| Hint::new(format!("nowcast rerun {run}"))));
     if failure.acknowledged.is_none() {
         hints.push(Hint::new(format!("nowcast ack {number}")));
     }
@@ -148,34 +164,48 @@ fn item(failure: &FailureGroup, context: &ViewContext, open: &OpenItems) -> Resu
 /// The successful runs of each worker, read once.
 #[derive(Default)]
 struct Successes {
-    /// The runs of each worker that succeeded, the latest first.
-    of_worker: HashMap<String, Vec<Run>>,
+    /// The runs of each worker and cycle that succeeded, the latest first.
+    of_worker: HashMap<(String, Option<Cycle>), Vec<Run>>,
 }
 
 impl Successes {
     fn last(&mut self, context: &ViewContext, failed: &Run) -> Result<Option<RunId>, JournalError> {
-        let name = failed.worker.name();
-        if !self.of_worker.contains_key(name) {
-            let worker = Some(name.to_owned());
-            let mut runs =
-                context.history.runs(&RunFilter { worker, limit: Some(SEARCHED), ..RunFilter::default() })?;
+        let key = (failed.worker.name().to_owned(), failed.cycle.clone());
+        if !self.of_worker.contains_key(&key) {
+            let mut runs = latest_like(context, failed)?;
             runs.retain(|run| run.has_succeeded() == Some(true));
-            self.of_worker.insert(name.to_owned(), runs);
+            self.of_worker.insert(key.clone(), runs);
         }
         let is_equal = |run: &&Run| is_same(run, failed);
-        Ok(self.of_worker.get(name).and_then(|runs| runs.iter().find(is_equal)).map(|run| run.id))
+        Ok(self.of_worker.get(&key).and_then(|runs| runs.iter().find(is_equal)).map(|run| run.id))
     }
 }
 
-/// Return the latest run that repeats another one, if there is any.
+/// Return the latest runs of a run's worker and cycle, the latest first.
+fn latest_like(context: &ViewContext, run: &Run) -> Result<Vec<Run>, JournalError> {
+    context.history.runs(&RunFilter {
+        worker: Some(run.worker.name().to_owned()),
+        cycle: run.cycle.as_ref().map(Cycle::to_string),
+        limit: Some(SEARCHED),
+        ..RunFilter::default()
+    })
+}
+
+/// Return the latest run that repeats another one, if there is any. Without a cycle, an equal launch may be that of another day.
 ///
 /// # Errors
 ///
 /// When the journal cannot be read.
 pub fn repeated_by(context: &ViewContext, run: &Run) -> Result<Option<Run>, JournalError> {
-    let worker = Some(run.worker.name().to_owned());
-    let runs = context.history.runs(&RunFilter { worker, limit: Some(SEARCHED), ..RunFilter::default() })?;
-    Ok(runs.into_iter().find(|other| other.id > run.id && is_same(other, run)))
+    for other in latest_like(context, run)? {
+        let is_later = other.id > run.id && is_same(&other, run);
+        if is_later
+            && (run.cycle.is_some() || other.retry_of == Some(run.id) || is_rerun(context, &other, run)?)
+        {
+            return Ok(Some(other));
+        }
+    }
+    Ok(None)
 }
 
 /// Return the open run that repeats a failed one: its retry, or a rerun by an operator.

@@ -19,7 +19,7 @@ const LONGEST: usize = 300;
 static ROUTINE: LazyLock<Regex> = LazyLock::new(|| {
     // The pattern is a constant that the tests compile.
     #[allow(clippy::expect_used)]
-    Regex::new(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} ((DEBUG|INFO) \[|(ERROR|CRITICAL) \[\S+\] .*((exited with status|was killed by signal) \d+|failed$))").expect("a valid pattern")
+    Regex::new(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} ((DEBUG|INFO) \[|(ERROR|CRITICAL) \[\S+\] .*((exited with status|was killed by signal) \d+|reported (failure.*|crash))$|CRITICAL \[\S+\] .* failed$)").expect("a valid pattern")
 });
 
 /// Escape sequences that colour text or move the cursor.
@@ -93,13 +93,18 @@ mod tests {
     }
 
     #[test]
-    fn what_a_program_wrote_comes_before_the_line_about_its_end() {
+    fn the_line_about_the_end_of_a_program_does_not_hide_its_output() {
         let end = "2026-03-14 03:46:01,001 CRITICAL [get_obs] sh ./workers/get_obs.sh 06 failed\n";
         assert_eq!(
             last(&format!("curl: (6) Could not resolve host\n{end}"), 1),
             ["curl: (6) Could not resolve host"]
         );
-        let own = "2026-03-14 03:46:01,001 ERROR [get_obs] the download failed: no route\n";
+        let end = end.replace(
+            "CRITICAL [get_obs] sh",
+            "ERROR [get_obs] sh reported failure\n2026-03-14 03:46:01,001 CRITICAL [get_obs] sh",
+        );
+        assert_eq!(last(&format!("no data\n{end}"), 1), ["no data"]);
+        let own = "2026-03-14 03:46:01,001 ERROR [get_obs] the download of the forecast failed\n";
         assert_eq!(last(own, 1), [own.trim_end()]);
     }
 

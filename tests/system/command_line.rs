@@ -86,7 +86,7 @@ fn an_option_of_launch_after_the_workers_name_is_passed_on_with_a_note() {
     assert!(out.starts_with("keyless is launched as run #") && !out.contains("of cycle"), "{out}");
     assert_eq!(
         err,
-        "note: --cycle is passed to keyless; an option of \"nowcast launch\" stands before the worker: nowcast launch --cycle … keyless\n"
+        "note: --cycle is passed to keyless; put options of \"nowcast launch\" before the worker: nowcast launch --cycle … keyless\n"
     );
     let (out, err) = launch(&["--cycle", "2026-03-14", "keyless", "--debug"]);
     assert!(out.contains(" of cycle 2026-03-14"), "{out}");

@@ -42,9 +42,9 @@ fn the_command_can_name_the_message_type() {
 }
 
 #[test]
-fn a_command_that_names_a_failure_has_failed_whatever_its_status() {
+fn a_command_that_names_a_failure_has_failed_although_its_status_is_0() {
     for r#type in ["failure", "crash"] {
-        assert_eq!(run(&format!("echo {type} > \"$NOWCAST_TYPE\"")).1, r#type);
+        assert_eq!(run(&format!("echo {type} > \"$NOWCAST_TYPE\"; echo 1 > \"$NOWCAST_PAYLOAD\"")).1, r#type);
     }
 }
 

@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_is_the_same_as_if_the_rest_had_never_been() {
+    fn removed_chains_leave_nothing_behind() {
         let mut chains = Chains::default();
         for number in [BLOCK, 1, 3] {
             chains.entry(Number(number), || chain(number));

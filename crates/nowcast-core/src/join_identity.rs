@@ -78,6 +78,8 @@ impl IdentifiedJoin {
     #[must_use]
     pub fn remedy(&self, message: &Message) -> String {
         match &self.scope {
+            // The cycle must be resumed first.
+            _ if self.end == Some(JoinEnd::Cancelled) => String::new(),
             NoteScope::Cycle(cycle) => {
                 format!(
                     "; to repeat what follows from it: nowcast rerun --cycle {cycle} --from {}",

@@ -114,6 +114,12 @@ impl Page {
                 Some(later) => {
                     let state = RunView::new(&later, context).description(now);
                     facts.push(format!("run again as {}: {state}", later.id));
+                    if later.is_closed() && later.has_succeeded() == Some(false) {
+                        hints.push(Hint::with_effect(
+                            format!("nowcast rerun {}", later.id.0),
+                            "runs it again",
+                        ));
+                    }
                 }
                 None => hints.push(Hint::with_effect(format!("nowcast rerun {}", run.id.0), "runs it again")),
             }
@@ -454,16 +460,21 @@ fn ended_join(
 ) -> anyhow::Result<Option<String>> {
     let (Some(request), Some(said)) = (&message.join_request, &message.message) else { return Ok(None) };
     let name = request.name.as_ref().unwrap_or(&said.source);
-    let ended = context.history.open_now()?.ended_joins;
-    let text = |join: &Join| {
-        let identity =
-            join.identity.as_ref().filter(|identity| Some(&identity.scope) == request.scope.as_ref())?;
-        let end = identity.end.filter(|_| join.name == *name && join.id < record.number)?;
-        Some(format!(
-            "its rule returned the join {} of {name}, which {end} and opens only once{}",
-            join.id,
-            identity.remedy(said)
-        ))
-    };
-    Ok(ended.iter().find_map(text))
+    for join in context.history.open_now()?.ended_joins {
+        let Some(identity) = &join.identity else { continue };
+        if join.name != *name || Some(&identity.scope) != request.scope.as_ref() {
+            continue;
+        }
+        // A join that ended later was open then.
+        let closed_by = context.history.join(join.id)?.and_then(|kept| kept.closed_by);
+        if let Some(end) =
+            identity.end.filter(|_| closed_by.is_some_and(|closed_by| closed_by < record.number))
+        {
+            let (id, remedy) = (join.id, identity.remedy(said));
+            return Ok(Some(format!(
+                "its rule returned the join {id} of {name}, which {end} and opens only once{remedy}"
+            )));
+        }
+    }
+    Ok(None)
 }

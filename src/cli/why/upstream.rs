@@ -16,7 +16,7 @@ use crate::view::run::{RunView, label};
 use nowcast_core::parked::ParkedItem;
 use nowcast_core::record::{Outcome, RecordedEvent};
 use nowcast_core::run::Stage;
-use nowcast_core::{NextWorker, RuleFile, Run, RunId};
+use nowcast_core::{Join, NextWorker, RuleFile, Run, RunId, State};
 use pyyaml::Map;
 
 /// The maximum number of a worker's latest runs that are searched for the rules that launch it.
@@ -32,13 +32,15 @@ pub(super) struct BlockerSearch<'a> {
     failed: Vec<Run>,
     /// `None` if the rules cannot be loaded.
     rules: Option<Engine>,
+    state: State,
     context: &'a ViewContext,
 }
 
 impl<'a> BlockerSearch<'a> {
     pub(super) fn new(open: &'a OpenItems, context: &'a ViewContext) -> anyhow::Result<Self> {
         let failed = failures(context)?.into_iter().flat_map(|group| group.runs).collect();
-        Ok(Self { open, failed, rules: RuleSet::of(&context.config).load(None).ok(), context })
+        let state = context.state(open, Map::new(), context.history.cycles_now()?);
+        Ok(Self { open, failed, rules: RuleSet::of(&context.config).load(None).ok(), state, context })
     }
 
     /// Return the failed runs of a worker but its latest.
@@ -58,9 +60,9 @@ impl<'a> BlockerSearch<'a> {
         WhyNotReason::new(ReasonKind::Failed, Some(run.id), text, vec![hint])
     }
 
-    /// Return what blocks the nearest workers from whose messages a launch of this one follows, with the way to it. Failures before
-    /// `last`, its latest run, do not count.
-    pub(super) fn upstream(&self, name: &str, last: Option<RunId>) -> anyhow::Result<Vec<WhyNotReason>> {
+    /// Return what blocks the nearest workers from whose messages a launch of this one follows, with the way to it. Failures of
+    /// the cycle of `last`, its latest run, that ended before its launch do not count.
+    pub(super) fn upstream(&self, name: &str, last: Option<&Run>) -> anyhow::Result<Vec<WhyNotReason>> {
         let mut found = Vec::new();
         let mut visited = BTreeSet::from([name.to_owned()]);
         let mut waiting = VecDeque::from([vec![name.to_owned()]]);
@@ -70,7 +72,8 @@ impl<'a> BlockerSearch<'a> {
                     continue;
                 }
                 let mut reasons = self.blocked_by(&launcher)?;
-                let has_failed = |run: &&Run| run.worker.name() == launcher && Some(run.id) > last;
+                let has_failed =
+                    |run: &&Run| run.worker.name() == launcher && is_news(run, last, self.context);
                 reasons.extend(self.failed.iter().filter(has_failed).map(|run| self.failure(run)));
                 if reasons.is_empty() {
                     waiting.push_back([vec![launcher], way.clone()].concat());
@@ -108,7 +111,7 @@ impl<'a> BlockerSearch<'a> {
     pub(super) fn blocked_by(&self, name: &str) -> anyhow::Result<Vec<WhyNotReason>> {
         let (open, context) = (self.open, self.context);
         let is_it = |worker: &NextWorker| worker.name() == name;
-        let state = context.state(open, Map::new(), context.history.cycles_now()?);
+        let state = &self.state;
         let mut reasons = Vec::new();
         for run in open.runs.iter().filter(|run| is_it(&run.worker)) {
             let view = RunView::new(run, context);
@@ -117,7 +120,7 @@ impl<'a> BlockerSearch<'a> {
             reasons.push(if matches!(run.stage, Stage::Pending { .. }) {
                 let blocker = state.blocked_by(run).map(|blocker| format!(", blocked by {blocker}"));
                 let blocker = blocker.unwrap_or_default();
-                let hints = hints_for_pending(run, &state, context);
+                let hints = hints_for_pending(run, state, context);
                 WhyNotReason::new(ReasonKind::Pending, Some(run.id), format!("{what}{blocker}"), hints)
             } else {
                 let hint = Hint::new(format!("nowcast tail -f {}", run.id.0));
@@ -141,15 +144,10 @@ impl<'a> BlockerSearch<'a> {
                 let release = format!("nowcast release {}", join.id.0);
                 hints.push(Hint::with_effect(release, "launches without it"));
                 reasons.push(WhyNotReason::new(ReasonKind::Join, Some(join.id), text, hints));
-                let required = |run: &&Run| {
-                    let mut required =
-                        join.requires.iter().filter(|required| required.worker == run.worker.name());
-                    required.any(|required| {
-                        let cycle = required.cycle.as_ref().or(join.cycle.as_ref());
-                        cycle.is_none() || cycle == run.cycle.as_ref()
-                    })
-                };
-                reasons.extend(self.failed.iter().filter(required).map(|run| self.failure(run)));
+            }
+            if join.launches().iter().any(|launch| is_it(&launch.worker)) {
+                let awaited = self.failed.iter().filter(|run| awaits(join, run));
+                reasons.extend(awaited.map(|run| self.failure(run)));
             }
         }
         for parked in &open.parked {
@@ -189,6 +187,24 @@ impl<'a> BlockerSearch<'a> {
         }
         found
     }
+}
+
+/// Return whether a join requires a success of a failed run.
+fn awaits(join: &Join, run: &Run) -> bool {
+    let has_failed_since = run.report.as_ref().is_some_and(|report| report.message > join.opened_by);
+    join.requires.iter().filter(|required| required.worker == run.worker.name()).any(
+        |required| match required.cycle.as_ref().or(join.cycle.as_ref()).filter(|_| join.identity.is_some()) {
+            Some(cycle) => run.cycle.as_ref() == Some(cycle),
+            None => has_failed_since,
+        },
+    )
+}
+
+/// Return whether a failure can explain why a worker has not run since its latest run.
+fn is_news(failed: &Run, last: Option<&Run>, context: &ViewContext) -> bool {
+    last.is_none_or(|last| {
+        failed.cycle != last.cycle || failed.exited() > RunView::new(last, context).started
+    })
 }
 
 /// Return whether a line of Lua has a worker's name in quotes, with or without its package.

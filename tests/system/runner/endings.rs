@@ -75,6 +75,18 @@ fn a_worker_does_not_inherit_the_signal_handlers_of_its_runner() {
 }
 
 #[test]
+fn a_process_that_an_ended_run_has_left_is_not_its_worker() {
+    let scene = Scene::new();
+    let script = "set -m; sleep 1000 & echo $! > \"$HERE/left\"";
+    assert!(scene.runner(&[], script).status().expect("it starts").success());
+    let left: i32 = scene.read("left").trim().parse().expect("a number");
+    let left = rustix::process::Pid::from_raw(left).expect("a process");
+    assert!(rustix::process::test_kill_process(left).is_ok());
+    assert_eq!(scene.run_folder().live_process().expect("readable"), None);
+    rustix::process::kill_process(left, rustix::process::Signal::KILL).expect("killed");
+}
+
+#[test]
 fn background_processes_of_a_worker_survive_it() {
     let scene = Scene::new();
     let script = "(until_file go; echo still here >> \"$HERE/lines\") & exit 4";
