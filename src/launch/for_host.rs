@@ -70,9 +70,10 @@ pub fn worker_script(config: &Config, worker: &str) -> Option<String> {
     let name = Path::new(&program).file_name()?.to_str()?;
     let script = word(config, worker, 1)?;
     let settings = config.workers.get(worker)?;
-    let is_of_run =
-        settings.command.iter().chain(&settings.exec).flatten().any(|word| word.contains("{run}"));
-    (INTERPRETERS.contains(&name) && Path::new(&script).is_absolute() && !is_of_run).then_some(script)
+    let written = settings.command.as_ref().or(settings.exec.as_ref())?.get(1)?;
+    // Another path is looked for from the manager's working folder.
+    let is_known = written.starts_with("{folder}") || Path::new(&script).is_absolute();
+    (INTERPRETERS.contains(&name) && is_known && !written.contains("{run}")).then_some(script)
 }
 
 /// Return a word of a worker's `command:` or `exec:`, as it is on this machine.

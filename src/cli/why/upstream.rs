@@ -71,7 +71,7 @@ impl<'a> BlockerSearch<'a> {
                 if visited.len() > WORKERS || !visited.insert(launcher.clone()) {
                     continue;
                 }
-                let mut reasons = self.blocked_by(&launcher)?;
+                let mut reasons = self.blocked_by(&launcher);
                 let has_failed =
                     |run: &&Run| run.worker.name() == launcher && is_news(run, last, self.context);
                 reasons.extend(self.failed.iter().filter(has_failed).map(|run| self.failure(run)));
@@ -108,7 +108,7 @@ impl<'a> BlockerSearch<'a> {
     }
 
     /// Return the open runs, joins, parked launches and holds that keep the worker from running.
-    pub(super) fn blocked_by(&self, name: &str) -> anyhow::Result<Vec<WhyNotReason>> {
+    pub(super) fn blocked_by(&self, name: &str) -> Vec<WhyNotReason> {
         let (open, context) = (self.open, self.context);
         let is_it = |worker: &NextWorker| worker.name() == name;
         let state = &self.state;
@@ -166,7 +166,7 @@ impl<'a> BlockerSearch<'a> {
                 reasons.push(WhyNotReason::new(ReasonKind::Hold, Some(hold.id), text, vec![hint]));
             }
         }
-        Ok(reasons)
+        reasons
     }
 
     /// Return the workers whose rules name this worker. One that has never run has left no other trace.

@@ -62,7 +62,7 @@ impl WhyNot {
         let last = runs.first().map(|run| run.id);
         let search = BlockerSearch::new(&open, context)?;
         let launchers = search.launchers(name)?;
-        let mut blocked_by = search.blocked_by(name)?;
+        let mut blocked_by = search.blocked_by(name);
         let upstream = if blocked_by.is_empty() { search.upstream(name, runs.first())? } else { Vec::new() };
         blocked_by.extend(refused(&open));
         let last_cause = runs.first().map(|run| run.cause);
