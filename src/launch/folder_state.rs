@@ -143,7 +143,7 @@ impl RunFolder {
             FileContent::Whole(process) => Ok(process.is_alive()?.then_some(process)),
             FileContent::Absent | FileContent::Damaged(_) => {
                 let found = find_worker(self.run(), self.path(), 0)?;
-                // What is left of an ended run was left running on purpose.
+                // A process that an ended run has left is there on purpose.
                 Ok(if matches!(self.read::<ExitRecord>(EXIT)?, FileContent::Absent) { found } else { None })
             }
         }

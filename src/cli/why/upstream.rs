@@ -60,8 +60,8 @@ impl<'a> BlockerSearch<'a> {
         WhyNotReason::new(ReasonKind::Failed, Some(run.id), text, vec![hint])
     }
 
-    /// Return what blocks the nearest workers from whose messages a launch of this one follows, with the way to it. Failures of
-    /// the cycle of `last`, its latest run, that ended before its launch do not count.
+    /// Return what blocks the nearest workers from whose messages a launch of this one follows, with the path from there. Failures
+    /// in the cycle of `last`, its latest run, that ended before its launch do not count.
     pub(super) fn upstream(&self, name: &str, last: Option<&Run>) -> anyhow::Result<Vec<WhyNotReason>> {
         let mut found = Vec::new();
         let mut visited = BTreeSet::from([name.to_owned()]);
